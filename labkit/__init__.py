@@ -1,0 +1,36 @@
+"""labkit: notebook cells become serverless handlers that really run.
+
+Importing this package costs nothing: the public names load on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
+    from labkit.notebook import load_ipython_extension, unload_ipython_extension
+
+__version__ = "0.1.0"
+
+__all__ = ["DeployedFunction", "Lab", "Outcome", "Outcomes", "load_ipython_extension", "unload_ipython_extension"]
+
+_HOMES = {
+    "DeployedFunction": "labkit.client",
+    "Lab": "labkit.client",
+    "Outcome": "labkit.client",
+    "Outcomes": "labkit.client",
+    "load_ipython_extension": "labkit.notebook",
+    "unload_ipython_extension": "labkit.notebook",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'labkit' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,272 @@
+"""The error tree. A message says what was found; `hint` says what to try next; no frames reach a student.
+
+LabkitError
+|-- NotebookError                 shown in a notebook as two or three lines
+|   |-- SourceError               the cell cannot become a package
+|   |   |-- SourceSyntaxError  NoHandler  AmbiguousHandler  HandlerNotFound  UndefinedNames  MissingInclude
+|   |-- PayloadUnreadable         neither JSON nor an expression
+|   |-- UnknownFunction           with the nearest name
+|   |-- BadMagicLine              an option that does not exist, twice, or without its value
+|   |-- DeployFailed              the endpoint refused the function
+|   |-- InvocationFailed          only raised by `--check` and `Outcome.check`
+|-- MachineError                  this machine cannot do it
+|   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost
+|-- ServiceError                  an answer of the Lambda API: `code`, `status`
+    |-- ResourceNotFound  ResourceConflict  InvalidParameterValue  ValidationFailed  InvalidRequestContent
+    |-- UnsupportedMediaType  RequestTooLarge  TooManyRequests  CodeStorageExceeded  ServiceFault
+    |-- UnknownOperation  NotImplementedHere
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+
+class LabkitError(Exception):
+    """Root of the tree."""
+
+    hint: ClassVar[str] = "Run `labkit doctor`, and report this if it says that all is well."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = hint if hint is not None else self.hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of a traceback."""
+        lines = [f"{type(self).__name__}: {self.message}", self.advice]
+        return [line for line in lines if line]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one most likely meant, if any is near.
+
+    >>> nearest("predcit", ["predict", "train"])
+    'predict'
+    """
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+
+
+# --- in a notebook ------------------------------------------------------------------------------------------
+
+
+class NotebookError(LabkitError):
+    hint = "Correct the cell and run it again."
+
+
+class SourceError(NotebookError):
+    """The source cannot become a function."""
+
+    hint = "Correct the cell and run it again; nothing was deployed."
+
+
+class SourceSyntaxError(SourceError):
+    hint = "Nothing was deployed; correct that line and run the cell again."
+
+    def __init__(self, message: str, *, line: int, text: str = "", column: int = 0) -> None:
+        super().__init__(f"{message} (line {line} of the cell)")
+        self.line, self.text, self.column = line, text, column
+
+    def _render_traceback_(self) -> list[str]:
+        caret = [f"    {self.text}", "    " + " " * max(0, self.column - 1) + "^"] if self.text else []
+        return [f"{type(self).__name__}: {self.message}", *caret, self.advice]
+
+
+class NoHandler(SourceError):
+    hint = "Define `def handler(event, context):`, or name the function to call with --handler."
+
+    def __init__(self, found: Sequence[str]) -> None:
+        names = f"it defines: {', '.join(found)}" if found else "it defines no function"
+        super().__init__(f"No handler in this cell; {names}.")
+
+
+class AmbiguousHandler(SourceError):
+    hint = "Say which one with --handler NAME, or call it `handler`."
+
+    def __init__(self, candidates: Sequence[str]) -> None:
+        super().__init__(f"Several functions could be the handler: {', '.join(candidates)}.")
+
+
+class HandlerNotFound(SourceError):
+    hint = "Name a function of this cell with --handler."
+
+    def __init__(self, handler: str, found: Sequence[str]) -> None:
+        near = nearest(handler, found)
+        names = f"It defines: {', '.join(found)}" if found else "It defines no function"
+        super().__init__(
+            f"{handler} is not defined in this cell. {names}.", hint=f"Try --handler {near}." if near else None
+        )
+
+
+class UndefinedNames(SourceError):
+    """A name that only the notebook knows: the handler runs in another process and would not find it."""
+
+    hint = "The cell must stand alone: it runs in a process of its own."
+
+    def __init__(self, uses: Sequence[tuple[str, int]]) -> None:
+        name, line = uses[0]
+        more = ", ".join(f"`{n}` (line {at})" for n, at in uses[1:])
+        super().__init__(
+            f"`{name}` is used on line {line} but not defined in this cell"
+            + (f"; so are {more}" if more else "")
+            + ": define it here, or ship it with --include.",
+        )
+        self.uses = tuple(uses)
+
+
+class MissingInclude(SourceError):
+    hint = "Give a path relative to the notebook; nothing was deployed."
+
+    def __init__(self, path: str, folder: str, near: Sequence[str] = ()) -> None:
+        guess = f" Did you mean {near[0]}?" if near else ""
+        super().__init__(f"--include {path}: no such file in {folder}.{guess}")
+
+
+class PayloadUnreadable(NotebookError):
+    hint = 'Give JSON ({"x": 1}), a Python expression, or @file.json.'
+
+
+class UnknownFunction(NotebookError):
+    hint = "Deploy it first with %%function."
+
+    def __init__(self, name: str, deployed: Sequence[str]) -> None:
+        near = nearest(name, deployed)
+        listed = f"deployed: {', '.join(sorted(deployed))}" if deployed else "nothing is deployed yet"
+        super().__init__(f"No function `{name}`; {listed}.", hint=f"Did you mean `{near}`?" if near else None)
+
+
+class BadMagicLine(NotebookError):
+    hint = "`%magic?` shows every option."
+
+
+class DeployFailed(NotebookError):
+    hint = "Nothing was changed; correct what the message names and deploy again."
+
+
+class InvocationFailed(NotebookError):
+    hint = "The log above has the handler's own lines; %logs NAME shows all of it."
+
+
+# --- this machine -------------------------------------------------------------------------------------------
+
+
+class MachineError(LabkitError):
+    hint = "`labkit doctor` says what this machine can do."
+
+
+class BadSetting(MachineError):
+    hint = "Correct or unset the variable; the README lists the settings."
+
+    def __init__(self, name: str, problem: str, known: Sequence[str]) -> None:
+        near = nearest(name, known)
+        super().__init__(f"{name}: {problem}.", hint=f"Did you mean {near}?" if near else None)
+
+
+class NoScratchFolder(MachineError):
+    hint = "Set LABKIT_SCRATCH to a folder that you may write to, with some hundred MB free."
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(f"Cannot write to {folder}: {reason}.")
+
+
+class PortTaken(MachineError):
+    hint = "Choose another with --port, or --port 0 for any free one."
+
+    def __init__(self, port: int, reason: str) -> None:
+        super().__init__(f"Cannot listen on 127.0.0.1:{port}: {reason}.")
+
+
+class EmulatorNotStarted(MachineError):
+    hint = "The lines above are its last words; `labkit serve` in a terminal shows all of them."
+
+
+class EmulatorLost(MachineError):
+    hint = "Run the cell again: a new emulator starts, with the same functions."
+
+
+# --- answers of the Lambda API ------------------------------------------------------------------------------
+
+
+class ServiceError(LabkitError):
+    """An error answer of the API. `code` is AWS's name of it, `status` the HTTP status."""
+
+    code: ClassVar[str] = "ServiceException"
+    status: ClassVar[int] = 500
+    fault: ClassVar[str] = "User"
+    reason: str | None = None
+    hint = ""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ResourceNotFound(ServiceError):
+    code, status = "ResourceNotFoundException", 404
+    hint = "ListFunctions shows what there is."
+
+
+class ResourceConflict(ServiceError):
+    code, status = "ResourceConflictException", 409
+    hint = "Update the existing resource, or delete it first."
+
+
+class InvalidParameterValue(ServiceError):
+    code, status = "InvalidParameterValueException", 400
+    hint = "The message names the parameter."
+
+
+class ValidationFailed(ServiceError):
+    code, status = "ValidationException", 400
+    hint = "The message names the constraint."
+
+
+class InvalidRequestContent(ServiceError):
+    code, status = "InvalidRequestContentException", 400
+    hint = "Send valid JSON."
+
+
+class UnsupportedMediaType(ServiceError):
+    code, status = "UnsupportedMediaTypeException", 415
+    hint = "Send application/json."
+
+
+class RequestTooLarge(ServiceError):
+    code, status = "RequestEntityTooLargeException", 413
+    hint = "Put large data into an object store and send its key."
+
+
+class CodeStorageExceeded(ServiceError):
+    code, status = "CodeStorageExceededException", 400
+    hint = "Delete functions or versions that nobody needs."
+
+
+class TooManyRequests(ServiceError):
+    code, status = "TooManyRequestsException", 429
+    hint = "Try again later, or raise the concurrency limit that the reason names."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("Rate Exceeded.")
+        self.reason = reason
+
+
+class ServiceFault(ServiceError):
+    code, status, fault = "ServiceException", 500, "Server"
+    hint = "A fault of labkit's: please report it with the emulator's log."
+
+
+class UnknownOperation(ServiceError):
+    code, status = "UnknownOperationException", 404
+    hint = "The path or method belongs to no operation of the Lambda API."
+
+
+class NotImplementedHere(ServiceError):
+    code, status, fault = "NotImplementedException", 501, "Server"
+    hint = "`labkit doctor` lists the operations that there are."
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(f"labkit does not implement the operation {operation} of the Lambda API yet.")

@@ -1,0 +1,53 @@
+"""The only reader of `LABKIT_*`: one frozen `Settings`, made once at a process's start and passed down.
+
+Every field is one variable, `LABKIT_` and its name in capitals; the README lists them (a test compares).
+"""
+
+from __future__ import annotations
+
+import getpass
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import BadSetting
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    account_id: str = "123456789012"
+    region: str = "us-east-1"
+    endpoint: str = ""
+    """Attach to this running emulator instead of starting one."""
+    account_concurrency: int = 32
+    """Environments at once, in the whole account. AWS's default is 1,000; a lab's machine is smaller."""
+    idle_timeout_s: float = 300.0
+    """An environment that nobody used for this long is shut down."""
+    runtime_client: str = "auto"
+    """auto | awslambdaric | fallback: who drives a handler. `auto` takes awslambdaric where it is installed."""
+    scratch: str = ""
+    """Where environments and packages live while the emulator runs; the system's temporary folder if empty."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Reads the variables. Raises BadSetting for one that is unknown or has the wrong type."""
+        known = {f"LABKIT_{f.name.upper()}": f for f in fields(cls)}
+        unknown = sorted(name for name in environ if name.startswith("LABKIT_") and name not in known)
+        if unknown:
+            raise BadSetting(unknown[0], "there is no such setting", known=sorted(known))
+        values = {f.name: _convert(name, environ[name], f.type) for name, f in known.items() if name in environ}
+        return replace(cls(), **values)
+
+    def scratch_folder(self) -> Path:
+        """A folder of this user's, not yet made."""
+        return Path(self.scratch or tempfile.gettempdir()) / f"labkit-{getpass.getuser()}"
+
+
+def _convert(name: str, text: str, kind: object) -> Any:
+    parsers: dict[str, Callable[[str], object]] = {"int": int, "float": float, "str": str}
+    try:
+        return parsers[str(kind)](text)
+    except ValueError:
+        raise BadSetting(name, f"{text!r} is not a number", known=()) from None
