@@ -3,8 +3,6 @@
 Importing this package costs nothing: the public names load on first use.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING
 

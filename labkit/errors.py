@@ -106,7 +106,7 @@ class HandlerNotFound(SourceError):
 class UndefinedNames(SourceError):
     """A name that only the notebook knows: the handler runs in another process and would not find it."""
 
-    hint = "The cell must stand alone: it runs in a process of its own."
+    hint = "The cell runs in a process of its own: it sees what it defines, imports, or reads from shipped files."
 
     def __init__(self, uses: Sequence[tuple[str, int]]) -> None:
         name, line = uses[0]
@@ -215,6 +215,11 @@ class ResourceConflict(ServiceError):
     hint = "Update the existing resource, or delete it first."
 
 
+class PreconditionFailed(ServiceError):
+    code, status = "PreconditionFailedException", 412
+    hint = "Read the function again and repeat the change on what it is now."
+
+
 class InvalidParameterValue(ServiceError):
     code, status = "InvalidParameterValueException", 400
     hint = "The message names the parameter."
@@ -223,6 +228,13 @@ class InvalidParameterValue(ServiceError):
 class ValidationFailed(ServiceError):
     code, status = "ValidationException", 400
     hint = "The message names the constraint."
+
+
+class SerializationFailed(ServiceError):
+    """A value has the wrong JSON type, or the document is no JSON at all."""
+
+    code, status = "SerializationException", 400
+    hint = "The message says which type was found where another belongs."
 
 
 class InvalidRequestContent(ServiceError):

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-def load_ipython_extension(ipython: object) -> None:
-    """`%load_ext labkit`."""
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_REGISTERED = "_labkit"
 
 
-def unload_ipython_extension(ipython: object) -> None:
-    """`%unload_ext labkit`."""
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """`%load_ext labkit`. Loading twice is harmless."""
+    if hasattr(ipython, _REGISTERED):
+        return
+    from labkit.notebook import display
+    from labkit.notebook.completion import matcher
+    from labkit.notebook.magics import LabMagics
+
+    magics = LabMagics(ipython)
+    ipython.register_magics(magics)
+    completer = matcher(magics)
+    ipython.Completer.custom_matchers.append(completer)
+    display.register(ipython)
+    setattr(ipython, _REGISTERED, (magics, completer))
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """`%unload_ext labkit`: stops the lab and leaves nothing behind."""
+    if not hasattr(ipython, _REGISTERED):
+        return
+    from labkit.notebook import display
+
+    magics, completer = getattr(ipython, _REGISTERED)
+    magics.stop()
+    for kind, names in magics.magics.items():
+        for name in names:
+            ipython.magics_manager.magics[kind].pop(name, None)
+    ipython.magics_manager.registry.pop(type(magics).__name__, None)
+    ipython.configurables.remove(magics)
+    ipython.Completer.custom_matchers.remove(completer)
+    display.unregister(ipython)
+    delattr(ipython, _REGISTERED)

@@ -1,0 +1,176 @@
+"""The command `labkit`: parses, delegates, and turns errors into two lines and an exit status.
+
+Exit status: 0 all is well, 1 a lesson or the machine fails, 2 the command line is wrong, 130 interrupted. What a
+command needs is imported inside it, so that `labkit --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from labkit import __version__
+from labkit.errors import LabkitError, nearest
+
+FIRST_LESSON = "00-orientation"
+CELL_TIMEOUT_S = 300.0
+COPY = "labkit-lessons"
+INTERRUPTED = 130
+WRONG_COMMAND_LINE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _command(words)
+    except LabkitError as error:
+        print(f"labkit: {error.message}", error.advice, sep="\n", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _command(words: list[str]) -> int:
+    if words and words[0] == "serve":
+        return serve(words[1:])
+    parser = _parser()
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        print(_no_such_command(words[0]), file=sys.stderr)
+        return WRONG_COMMAND_LINE
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    return COMMANDS[arguments.command](arguments)
+
+
+def _no_such_command(name: str) -> str:
+    near = nearest(name, COMMANDS)
+    hint = f"Did you mean `labkit {near}`?" if near else "`labkit --help` says what each does."
+    return f"labkit: there is no command `{name}`; there is: {', '.join(COMMANDS)}.\n{hint}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("labkit", description="Notebook cells become serverless handlers that really run.")
+    parser.add_argument("--version", action="version", version=f"labkit {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    add = commands.add_parser("run", help="run lessons without a browser and say what they did")
+    add.add_argument("lessons", nargs="*", metavar="LESSON", help=f"a lesson, a folder or a notebook ({FIRST_LESSON})")
+    add.add_argument(
+        "--timeout", type=_seconds, default=CELL_TIMEOUT_S, metavar="S", help="seconds that a cell may take (300)"
+    )
+    add = commands.add_parser("lab", help="open the lessons in JupyterLab")
+    add.add_argument("--port", type=int, metavar="N", help="the port to listen on (8888, or the next free one)")
+    add.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    commands.add_parser("serve", help="run the emulator in the foreground", add_help=False)
+    commands.add_parser("doctor", help="say what this machine can do")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return value
+
+
+# --- the commands -------------------------------------------------------------------------------------------
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs lessons; 1 if one fails."""
+    from rich.console import Console  # each command imports what it needs: see the module's docstring
+
+    from labkit.lesson import display
+    from labkit.lesson.run import find_notebook, lessons_folder
+    from labkit.lesson.run import run as run_notebooks
+
+    folder = lessons_folder()
+    notebooks = [find_notebook(name, folder) for name in arguments.lessons or [FIRST_LESSON]]
+    console = Console(highlight=False)
+    with display.progress(console) as on_progress:
+        reports = run_notebooks(notebooks, timeout_s=arguments.timeout, on_progress=on_progress)
+    display.show(reports, console)
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def lab(arguments: argparse.Namespace) -> int:
+    """Becomes JupyterLab, opened on the lessons. Raises LabkitError if it is not installed."""
+    from labkit.lesson.run import from_wheel, lessons_folder, search_path
+
+    if find_spec("jupyterlab") is None:
+        raise LabkitError("JupyterLab is not installed.", hint=f"Run: {sys.executable} -m pip install jupyterlab")
+    folder = lessons_folder()
+    if from_wheel(folder):
+        folder = copy_lessons(folder, Path.cwd() / COPY)
+    command = lab_command(folder, port=arguments.port, browser=not arguments.no_browser)
+    sys.stdout.flush()
+    # in this process's place: Ctrl-C and a terminal's end reach JupyterLab itself, which asks and tidies up
+    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": search_path()})
+
+
+def lab_command(folder: Path, *, port: int | None, browser: bool) -> list[str]:
+    """The command line that opens a folder in this interpreter's JupyterLab."""
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    command += [] if port is None else [f"--ServerApp.port={port}"]
+    return command + ([] if browser else ["--no-browser"])
+
+
+def copy_lessons(lessons: Path, into: Path) -> Path:
+    """Copies the lessons to where a student may change them; a file that is there already stays as it is."""
+    new = 0
+    for source in sorted(lessons.rglob("*")):
+        target = into / source.relative_to(lessons)
+        if source.is_file() and "__pycache__" not in source.parts and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            new += 1
+    print(f"The lessons are in {into} ({new} new files; yours are as you left them).")
+    return into
+
+
+def serve(words: list[str]) -> int:
+    """Runs the emulator in this process; the options are its own (`labkit serve --help`)."""
+    from labkit.emulator import main as emulator
+
+    return emulator(words)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Prints what was found; 1 if something essential is missing."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from labkit.doctor import Verdict, complete, examine
+    from labkit.settings import Settings
+
+    findings = examine(Settings.from_environment(os.environ))
+    colours = {Verdict.OK: "green", Verdict.LIMITED: "yellow", Verdict.MISSING: "bold red"}
+    table = Table(box=None, pad_edge=False)
+    for column in ("topic", "verdict", "found"):
+        table.add_column(column, overflow="fold", no_wrap=column == "verdict")
+    for finding in findings:
+        said = Text(" ".join(filter(None, (finding.detail, finding.advice))))
+        table.add_row(Text(finding.topic), Text(finding.verdict, style=colours[finding.verdict]), said)
+    Console(highlight=False).print(table)
+    return 0 if complete(findings) else 1
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": run,
+    "lab": lab,
+    "serve": lambda arguments: serve([]),
+    "doctor": doctor,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

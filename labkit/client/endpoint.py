@@ -1,0 +1,109 @@
+"""Calls to one endpoint: AWS's API by boto3, labkit's own pages by HTTP. Translates their errors into labkit's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from labkit.errors import DeployFailed, EmulatorLost, LabkitError, UnknownFunction
+from labkit.model import InitPhases, Status, Trace
+
+LONGEST_CALL_S = 910  # Lambda's longest timeout, and some
+
+
+class Endpoint:
+    """An address and the clients for it, made on first use (boto3 takes 0.3 s to import)."""
+
+    def __init__(self, url: str, *, region: str) -> None:
+        self.url = url
+        self.region = region
+        self._clients: dict[str, Any] = {}
+        self._http: Any = None
+
+    def boto3(self, service: str) -> Any:
+        """A boto3 client for this endpoint. It never repeats a call by itself: a throttle is to be seen."""
+        if service not in self._clients:
+            import boto3  # a cold path
+            from botocore.config import Config
+
+            self._clients[service] = boto3.Session(
+                aws_access_key_id="labkit", aws_secret_access_key="labkit", region_name=self.region
+            ).client(
+                service,
+                endpoint_url=self.url,
+                config=Config(
+                    retries={"total_max_attempts": 1},
+                    read_timeout=LONGEST_CALL_S,
+                    connect_timeout=5,
+                    max_pool_connections=100,
+                    proxies={},
+                    parameter_validation=False,  # the endpoint's own words are the ones to learn
+                ),
+            )
+        return self._clients[service]
+
+    def call(self, operation: str, **params: Any) -> dict[str, Any]:
+        """One operation of the Lambda API, by its boto3 name. Raises LabkitError."""
+        import botocore.exceptions as wrong
+
+        try:
+            answer: dict[str, Any] = getattr(self.boto3("lambda"), operation)(**params)
+        except wrong.ClientError as error:
+            raise ApiError(error.response) from None
+        except wrong.EndpointConnectionError:
+            raise NotReached(f"{self.url} does not answer.") from None
+        except (wrong.HTTPClientError, wrong.ConnectionError) as error:
+            raise EmulatorLost(f"{self.url} does not answer: {type(error).__name__}.") from None
+        return answer
+
+    def page(self, path: str, *, method: str = "GET") -> Any:
+        """One of labkit's own pages, decoded; None if there is no such thing."""
+        import urllib3  # comes with boto3
+
+        if self._http is None:
+            self._http = urllib3.PoolManager(maxsize=16, retries=False)
+        try:
+            answer = self._http.request(method, f"{self.url}/_labkit/{path}")
+        except urllib3.exceptions.NewConnectionError:
+            raise NotReached(f"{self.url} does not answer.") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise EmulatorLost(f"{self.url} does not answer: {type(error).__name__}.") from None
+        return json.loads(answer.data) if answer.status == 200 else None
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        if self._http:
+            self._http.clear()
+
+
+class NotReached(EmulatorLost):
+    """Nobody listens there, so nothing was sent: the call can safely be repeated."""
+
+
+class ApiError(DeployFailed):
+    """An error answer: `code` is AWS's name, `reason` what a throttle names."""
+
+    def __init__(self, response: Mapping[str, Any]) -> None:
+        said = response.get("Error", {})
+        self.code: str = said.get("Code", "")
+        self.reason: str = response.get("Reason", "")
+        super().__init__(f"{self.code}: {said.get('Message', '')}")
+
+    def about(self, name: str, deployed: list[str]) -> LabkitError:
+        """The same, in terms of the function that was meant."""
+        return UnknownFunction(name, deployed) if self.code == "ResourceNotFoundException" else self
+
+
+def trace_of(plain: Mapping[str, Any] | None) -> Trace | None:
+    """The record of labkit's page."""
+    if plain is None:
+        return None
+    fields = dict(plain)
+    fields["status"] = Status(fields["status"])
+    if fields.get("phases"):
+        phases = dict(fields["phases"])
+        phases["imports"] = tuple((name, seconds) for name, seconds in phases["imports"])
+        fields["phases"] = InitPhases(**phases)
+    return Trace(**fields)

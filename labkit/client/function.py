@@ -1,0 +1,68 @@
+"""The handle of a deployed function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from labkit.model import Outcome, Outcomes
+
+if TYPE_CHECKING:
+    from labkit.client.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedFunction:
+    """A function on an endpoint, as it was when this handle was made.
+
+    `change` says what deploying did: created, updated, unchanged. `requirements` are the distributions that the
+    source imports; `missing` the modules it imports that are found nowhere.
+
+    >>> double = lab.deploy("double", "def handler(event, context): return 2 * event")
+    >>> double.invoke(21).payload
+    42
+    """
+
+    name: str
+    arn: str
+    handler: str
+    runtime: str
+    memory_mb: int
+    timeout_s: int
+    version: str
+    code_sha256: str
+    size_bytes: int
+    url: str
+    """POST an event here: the Invoke operation of the Lambda API, for `requests` and `curl`."""
+    variables: tuple[tuple[str, str], ...] = ()
+    requirements: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    change: str = "unchanged"
+    lab: Lab | None = field(default=None, repr=False, compare=False)
+
+    def invoke(self, event: object = None, **options: Any) -> Outcome:
+        """Runs the handler once; see Lab.invoke."""
+        return self._lab().invoke(self.name, event, **options)
+
+    def coldstart(
+        self,
+        n: int = 5,
+        event: object = None,
+        *,
+        memory_mb: Sequence[int] = (),
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Outcomes:
+        """Measures fresh environments against used ones; see Lab.coldstart."""
+        return self._lab().coldstart(self.name, n, event, memory_mb=memory_mb, on_progress=on_progress)
+
+    def logs(self) -> list[tuple[str, str]]:
+        """Log streams, oldest first: (name, text)."""
+        return self._lab().logs(self.name)
+
+    def delete(self) -> None:
+        self._lab().delete(self.name)
+
+    def _lab(self) -> Lab:
+        assert self.lab is not None
+        return self.lab

@@ -1,0 +1,426 @@
+"""Lab: what a notebook, a script or a test holds. Starts an emulator on first use, or attaches to one.
+
+Deploys, invokes and measures by AWS's own API, so the same calls work on any endpoint. Remembers what it deployed:
+if its emulator is killed, the next call starts a new one with the same functions and says so.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import json
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
+from labkit.client.function import DeployedFunction
+from labkit.client.package import build, code_sha256, module_name, pinned, shipped_modules
+from labkit.client.process import EmulatorProcess
+from labkit.client.source import analyse
+from labkit.errors import EmulatorLost, PayloadUnreadable
+from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace
+from labkit.settings import Settings
+
+WARM_PER_COLD = 4
+THROTTLED = "TooManyRequestsException"
+
+
+class LabWarning(UserWarning):
+    """Something that the person at the keyboard should know: the emulator was lost and replaced."""
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, LabWarning, stacklevel=3)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A call that was interrupted; what it ran is ended."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Interrupted: {self}"]
+
+
+class Lab:
+    """A lab on this machine, or attached to `endpoint`.
+
+    >>> with Lab() as lab:
+    ...     lab.deploy("hello", "def handler(event, context): return 'hello ' + event['name']")
+    ...     lab.invoke("hello", {"name": "Ada"}).payload
+    'hello Ada'
+    """
+
+    def __init__(
+        self,
+        endpoint: str = "",
+        *,
+        settings: Settings | None = None,
+        notice: Callable[[str], None] = _warn,
+    ) -> None:
+        self._settings = settings or Settings.from_environment(os.environ)
+        self._attached = endpoint or self._settings.endpoint
+        self._notice = notice
+        self._process: EmulatorProcess | None = None
+        self._endpoint: Endpoint | None = None
+        self._deployed: dict[str, dict[str, Any]] = {}  # name -> the parameters that create it
+        self._starting = threading.RLock()
+        atexit.register(self.stop)
+
+    # --- the emulator
+
+    @property
+    def endpoint(self) -> str:
+        """The address; starts the emulator if none runs."""
+        return self._live().url
+
+    @property
+    def running(self) -> bool:
+        return self._endpoint is not None
+
+    def _live(self) -> Endpoint:
+        with self._starting:
+            lost = self._process.ended() if self._process else None
+            if lost:
+                self._close()
+            if self._endpoint is None:
+                self._start()
+                if lost:
+                    self._redeploy(lost)
+            assert self._endpoint is not None
+            return self._endpoint
+
+    def _start(self) -> None:
+        if self._attached:
+            url = self._attached
+        else:
+            self._process = EmulatorProcess()
+            url = self._process.endpoint
+        self._endpoint = Endpoint(url, region=self._settings.region)
+
+    def _call(self, operation: str, **params: Any) -> dict[str, Any]:
+        """One operation of the Lambda API; repeated if its emulator was found dead before it was sent."""
+        try:
+            return self._live().call(operation, **params)
+        except NotReached:
+            if self._process is None or not self._process.wait_ended():
+                raise
+            return self._live().call(operation, **params)
+
+    def _page(self, path: str, *, method: str = "GET") -> Any:
+        try:
+            return self._live().page(path, method=method)
+        except NotReached:
+            if self._process is None or not self._process.wait_ended():
+                raise
+            return self._live().page(path, method=method)
+
+    def _redeploy(self, how: str) -> None:
+        assert self._endpoint is not None
+        for params in self._deployed.values():
+            self._endpoint.call("create_function", **params)
+        names = ", ".join(self._deployed) or "none"
+        self._notice(f"The lab's emulator {how}. A new one runs at {self._endpoint.url}; deployed again: {names}.")
+
+    def _close(self) -> None:
+        endpoint, self._endpoint = self._endpoint, None
+        process, self._process = self._process, None
+        if endpoint:
+            endpoint.close()
+        if process:
+            process.stop()
+
+    def stop(self) -> None:
+        """Ends the emulator and all its environments. Deployed functions are forgotten."""
+        with self._starting:
+            self._close()
+            self._deployed.clear()
+
+    def restart(self) -> None:
+        """A fresh emulator with the same functions."""
+        with self._starting:
+            self._close()
+            self._start()
+            assert self._endpoint is not None
+            for params in self._deployed.values():
+                self._endpoint.call("create_function", **params)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+        atexit.unregister(self.stop)
+
+    def __repr__(self) -> str:
+        return f"<Lab at {self._endpoint.url}>" if self._endpoint else "<Lab, not started>"
+
+    # --- functions
+
+    def deploy(
+        self,
+        name: str,
+        source: str,
+        *,
+        handler: str | None = None,
+        memory_mb: int = 128,
+        timeout_s: int = 3,
+        variables: Mapping[str, str] | None = None,
+        include: Sequence[str | Path] = (),
+        layers: Sequence[str] = (),
+        description: str = "",
+        folder: Path | None = None,
+    ) -> DeployedFunction:
+        """Makes a package of the source and the included files and deploys it; unchanged, it does nothing.
+
+        `include` is relative to `folder` (default: the working directory). Raises SourceError, DeployFailed.
+        """
+        module = module_name(name)
+        root = folder or Path.cwd()
+        shipped = shipped_modules(include, folder=root)
+        analysed = analyse(source, handler=handler, shipped=shipped, module=module)
+        needs = pinned(analysed.imports, shipped=shipped)
+        content = build(analysed, module=module, include=include, folder=root, requirements=needs.pinned)
+        params: dict[str, Any] = {
+            "FunctionName": name,
+            "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+            "Role": f"arn:aws:iam::{self._settings.account_id}:role/labkit",
+            "Handler": f"{module}.{analysed.handler}",
+            "MemorySize": memory_mb,
+            "Timeout": timeout_s,
+            "Description": description,
+            "Environment": {"Variables": dict(variables or {})},
+            **({"Layers": list(layers)} if layers else {}),
+            "Code": {"ZipFile": content},
+        }
+        configuration, change = self._put(params)
+        self._deployed[name] = params
+        return self._handle(configuration, change=change, requirements=needs.pinned, missing=needs.missing)
+
+    def _put(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """Creates or updates, by what is there; returns the configuration and what changed."""
+        name = params["FunctionName"]
+        code = params["Code"]["ZipFile"]
+        wanted = {k: v for k, v in params.items() if k != "Code"}
+        try:
+            before = self._call("get_function_configuration", FunctionName=name)
+        except ApiError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            self._call("create_function", **params)
+            self.boto3("lambda").get_waiter("function_active_v2").wait(FunctionName=name)
+            return self._call("get_function_configuration", FunctionName=name), "created"
+        waiter = self.boto3("lambda").get_waiter("function_updated_v2")
+        revision = before["RevisionId"]
+        if before["CodeSha256"] != code_sha256(code):
+            self._call("update_function_code", FunctionName=name, ZipFile=code)
+            waiter.wait(FunctionName=name)
+        if _differs(before, wanted):
+            self._call("update_function_configuration", **wanted)
+            waiter.wait(FunctionName=name)
+        after = self._call("get_function_configuration", FunctionName=name)
+        return after, "unchanged" if after["RevisionId"] == revision else "updated"
+
+    def _handle(self, configuration: Mapping[str, Any], **known: Any) -> DeployedFunction:
+        name = configuration["FunctionName"]
+        return DeployedFunction(
+            name=name,
+            arn=configuration["FunctionArn"],
+            handler=configuration["Handler"],
+            runtime=configuration["Runtime"],
+            memory_mb=configuration["MemorySize"],
+            timeout_s=configuration["Timeout"],
+            version=configuration["Version"],
+            code_sha256=configuration["CodeSha256"],
+            size_bytes=configuration["CodeSize"],
+            variables=tuple((configuration.get("Environment", {}).get("Variables") or {}).items()),
+            url=f"{self.endpoint}/2015-03-31/functions/{name}/invocations",
+            lab=self,
+            **known,
+        )
+
+    def functions(self) -> list[DeployedFunction]:
+        """Everything deployed on the endpoint, by name."""
+        pages = self.boto3("lambda").get_paginator("list_functions").paginate()
+        return [self._handle(f) for page in pages for f in page["Functions"]]
+
+    def function(self, name: str) -> DeployedFunction:
+        """Raises UnknownFunction, with the nearest name."""
+        try:
+            return self._handle(self._call("get_function_configuration", FunctionName=name))
+        except ApiError as error:
+            raise error.about(name, self.names()) from None
+
+    def names(self) -> list[str]:
+        return [f.name for f in self.functions()]
+
+    def delete(self, name: str) -> None:
+        """Raises UnknownFunction."""
+        self._deployed.pop(name, None)
+        try:
+            self._call("delete_function", FunctionName=name)
+        except ApiError as error:
+            raise error.about(name, self.names()) from None
+
+    # --- invocations
+
+    def invoke(
+        self,
+        name: str,
+        event: object = None,
+        *,
+        qualifier: str | None = None,
+        kind: str = InvocationType.REQUEST_RESPONSE,
+        client_context: str | None = None,
+    ) -> Outcome:
+        """Runs a function once and waits. A failing handler is an Outcome; raises UnknownFunction, EmulatorLost.
+
+        `event` is anything JSON can say, with numpy arrays and scalars converted; None is `{}`.
+        """
+        params: dict[str, Any] = {"FunctionName": name, "InvocationType": str(kind), "Payload": as_json(event)}
+        if qualifier:
+            params["Qualifier"] = qualifier
+        if client_context:
+            params["ClientContext"] = client_context
+        if kind == InvocationType.REQUEST_RESPONSE:
+            params["LogType"] = "Tail"
+        try:
+            return self._outcome(name, self._call("invoke", **params))
+        except ApiError as error:
+            if error.code == THROTTLED:
+                said = FunctionError(THROTTLED, f"Rate Exceeded. Reason: {error.reason}")
+                return Outcome(name, Status.THROTTLED, error=said)
+            raise error.about(name, self.names()) from None
+        except NotReached:
+            raise
+        except EmulatorLost:
+            raise self._lost(name) from None
+        except KeyboardInterrupt:
+            self._page(f"functions/{name}/abort", method="POST")
+            raise Interrupted(f"{name} was stopped, and the environment it ran in is gone.") from None
+
+    def _lost(self, name: str) -> EmulatorLost:
+        died = self._process.ended() if self._process and self._process.wait_ended() else None
+        return EmulatorLost(f"The emulator {died or 'did not answer any more'} while {name} ran.")
+
+    def _outcome(self, name: str, answer: Mapping[str, Any]) -> Outcome:
+        request_id = answer["ResponseMetadata"]["RequestId"]
+        body = answer["Payload"].read()
+        payload = _decoded(body)
+        failed = "FunctionError" in answer
+        error = _function_error(payload) if failed else None
+        timed_out = error is not None and error.error_type == "Sandbox.Timedout"
+        return Outcome(
+            name,
+            Status.TIMEOUT if timed_out else Status.ERROR if failed else Status.SUCCESS,
+            payload=payload,
+            error=error,
+            log_tail=base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace"),
+            trace=trace_of(self._page(f"traces/{request_id}")),
+            request_id=request_id,
+        )
+
+    def coldstart(
+        self,
+        name: str,
+        n: int = 5,
+        event: object = None,
+        *,
+        memory_mb: Sequence[int] = (),
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Outcomes:
+        """Measures `n` calls that meet a fresh environment, each followed by four that meet a used one.
+
+        With `memory_mb`, repeats it for each size and restores the function's own. Stops at the first failure:
+        a handler that fails has no cold start to speak of; the failed Outcome is then the last one.
+        """
+        function = self.function(name)
+        sizes = tuple(memory_mb) or (function.memory_mb,)
+        total, done = len(sizes) * n, 0
+        series = []
+        try:
+            for size in sizes:
+                self._resize(name, size)
+                items: list[Outcome] = []
+                while len(items) < n * (1 + WARM_PER_COLD) and (not items or items[-1].ok):
+                    if len(items) % (1 + WARM_PER_COLD) == 0:
+                        self._page(f"functions/{name}/recycle", method="POST")
+                        done += 1
+                        if on_progress:
+                            on_progress(done, total)
+                    items.append(self.invoke(name, event))
+                label = name if len(sizes) == 1 else f"{name}, {size} MB"
+                series.append(Outcomes(label, tuple(items)))
+        finally:
+            self._resize(name, function.memory_mb)
+        return sum(series[1:], series[0])
+
+    def _resize(self, name: str, memory_mb: int) -> None:
+        if self._call("get_function_configuration", FunctionName=name)["MemorySize"] != memory_mb:
+            self._call("update_function_configuration", FunctionName=name, MemorySize=memory_mb)
+
+    # --- what is seen
+
+    def logs(self, name: str) -> list[tuple[str, str]]:
+        """Log streams of a function, oldest first: (name, text). Raises UnknownFunction."""
+        self.function(name)
+        return [(stream["name"], stream["text"]) for stream in self._page(f"logs/{name}") or ()]
+
+    def traces(self, name: str = "") -> list[Trace]:
+        """The traces the emulator still holds, oldest first; of one function, or of all."""
+        found = self._page(f"traces?function={name}") or ()
+        return [trace for trace in map(trace_of, found) if trace]
+
+    def status(self) -> dict[str, Any]:
+        """The emulator's process, environments, memory and limits."""
+        status: dict[str, Any] = self._page("status")
+        return status
+
+    def boto3(self, service: str) -> Any:
+        """A boto3 client for this lab."""
+        return self._live().boto3(service)
+
+
+def as_json(event: object) -> bytes:
+    """The event as it goes over the wire. Raises PayloadUnreadable."""
+    try:
+        return json.dumps({} if event is None else event, default=_plain, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise PayloadUnreadable(f"This event cannot be sent as JSON: {error}.") from None
+
+
+def _plain(value: Any) -> object:
+    """numpy's arrays and scalars, pandas' series: everything that can list itself."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _decoded(body: bytes) -> object:
+    """JSON if it is JSON, else the bytes."""
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return body
+
+
+def _function_error(payload: object) -> FunctionError:
+    if not isinstance(payload, dict):
+        return FunctionError("Unhandled", str(payload))
+    return FunctionError(
+        error_type=str(payload.get("errorType", "Unhandled")),
+        message=str(payload.get("errorMessage", "")),
+        stack_trace=tuple(map(str, payload.get("stackTrace") or ())),
+        request_id=str(payload.get("requestId", "")),
+    )
+
+
+def _differs(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    now = {**before, "Environment": {"Variables": before.get("Environment", {}).get("Variables") or {}}}
+    return any(now.get(key) != value for key, value in wanted.items())
+
+

@@ -1,0 +1,7 @@
+"""`python -m labkit.emulator`."""
+
+import sys
+
+from labkit.emulator import main
+
+sys.exit(main())

@@ -1,0 +1,168 @@
+"""Performs what the scheduler decides, and tells it what happened. Owns the environments and the watch over them.
+
+Every invocation that enters `submit` leaves it once: with a Result, or with TooManyRequests or ServiceFault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from labkit import scheduler as rules
+from labkit.emulator.environment import Environment, Invocation
+from labkit.emulator.registry import FunctionVersion
+from labkit.errors import ServiceFault, TooManyRequests
+from labkit.model import Phase
+
+WATCH_S = 0.005  # how often deadlines and memory are looked at while anything runs
+TICK_S = 1.0
+EVENTS: dict[str, Callable[[str], rules.Event]] = {
+    "ready": rules.Ready,
+    "init_failed": rules.InitFailed,
+    "finished": rules.Finished,
+    "exited": rules.Exited,
+}
+
+
+class Dispatcher:
+    """See the module's docstring. `make` builds an environment for (id, version, notify)."""
+
+    def __init__(
+        self,
+        scheduler: rules.Scheduler,
+        make: Callable[[str, FunctionVersion, Callable[[Environment, str], None]], Environment],
+    ) -> None:
+        self.environments: dict[str, Environment] = {}
+        self._scheduler = scheduler
+        self._make = make
+        self._waiting: dict[str, Invocation] = {}
+        self._versions: dict[str, FunctionVersion] = {}
+        self._retired: set[str] = set()
+        self._loop = asyncio.get_running_loop()
+        self._starts: set[asyncio.Task[None]] = set()
+        self._watching = False
+        self._ended = asyncio.Event()
+
+    @property
+    def account_limit(self) -> int:
+        return self._scheduler.account_limit
+
+    def submit(self, invocation: Invocation) -> None:
+        """Sets the invocation going; its `result` is answered later."""
+        version = invocation.version
+        self._versions[version.key] = version
+        self._waiting[invocation.request_id] = invocation
+        self._tell(rules.Arrived(invocation.request_id, version.key))
+
+    def retire(self, version: FunctionVersion) -> None:
+        """This version's environments end, the busy ones when they are free."""
+        self._tell(rules.VersionRetired(version.key))
+        self._retired.add(version.key)
+
+    def recycle(self, version: FunctionVersion) -> None:
+        """The next invocation of this version meets a fresh environment."""
+        self._tell(rules.Recycled(version.key))
+
+    def abort(self, version: FunctionVersion, message: str) -> int:
+        """Ends what this version is starting or running now; returns how many environments that were."""
+        at_work = (Phase.INIT, Phase.INVOKE)
+        busy = [e for e in self.environments.values() if e.version.key == version.key and e.phase in at_work]
+        for environment in busy:
+            environment.abort(message)
+        return len(busy)
+
+    def tick(self) -> None:
+        self._tell(rules.Tick())
+        used = {e.version.key for e in self.environments.values()} | {i.version.key for i in self._waiting.values()}
+        for key in self._retired - used:
+            self._versions.pop(key, None)
+        self._retired &= used
+
+    async def stop(self) -> None:
+        """Ends every environment and waits until the last one is gone."""
+        for environment in list(self.environments.values()):
+            environment.abort("the emulator stops")
+        while self.environments:
+            self._ended.clear()
+            await self._ended.wait()
+
+    # --- what the scheduler says
+
+    def _tell(self, event: rules.Event) -> None:
+        for action in self._scheduler.handle(event, time.monotonic()):
+            match action:
+                case rules.Assign(request_id, env_id):
+                    self._assign(request_id, env_id)
+                case rules.Start(env_id, key):
+                    self._start(env_id, self._versions[key])
+                case rules.Throttle(request_id, reason):
+                    self._refuse(request_id, TooManyRequests(reason))
+                case rules.Fail(request_id):
+                    self._refuse(
+                        request_id, ServiceFault("No environment could be started; the emulator's log says why.")
+                    )
+                case rules.Stop(env_id):
+                    self.environments[env_id].stop()
+
+    def _assign(self, request_id: str, env_id: str) -> None:
+        self._watch_soon()
+        self.environments[env_id].assign(self._waiting.pop(request_id))
+
+    def _refuse(self, request_id: str, error: Exception) -> None:
+        invocation = self._waiting.pop(request_id)
+        if not invocation.result.done():
+            invocation.result.set_exception(error)
+
+    def _start(self, env_id: str, version: FunctionVersion) -> None:
+        try:
+            environment = self._make(env_id, version, self._notified)
+        except OSError as error:
+            print(f"labkit: no environment for {version.config.name}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            self._tell(rules.Exited(env_id))
+            return
+        self.environments[env_id] = environment
+        self._watch_soon()
+        task = self._loop.create_task(self._started(environment))
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
+
+    async def _started(self, environment: Environment) -> None:
+        try:
+            await environment.start()
+        except OSError as error:
+            environment.stream.write_line(f"labkit: this environment could not be started: {error}")
+            environment.stop()
+
+    def _notified(self, environment: Environment, what: str) -> None:
+        if what == "exited":
+            self.environments.pop(environment.env_id, None)
+            self._ended.set()
+            self._loop.run_in_executor(None, environment.remove)
+        self._tell(EVENTS[what](environment.env_id))
+
+    # --- the watch
+
+    def _watch_soon(self) -> None:
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(WATCH_S, self._watch)
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        running = [e for e in self.environments.values() if e.phase in (Phase.INIT, Phase.INVOKE)]
+        for environment in running:
+            environment.watch(now)
+        self._watching = bool(running)
+        if running:
+            self._loop.call_later(WATCH_S, self._watch)
+
+
+async def keep_time(tick: Callable[[], None]) -> None:
+    """Calls `tick` every second until cancelled."""
+    with suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(TICK_S)
+            tick()

@@ -1,0 +1,98 @@
+"""The one way to a handler: every invocation, whoever asks, goes through `invoke`.
+
+Resolves the name, checks type and size, gives the request its id, and waits for the result. Knows neither HTTP nor
+the scheduler's rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from dataclasses import dataclass
+
+from labkit.emulator.dispatcher import Dispatcher
+from labkit.emulator.environment import Invocation, Result
+from labkit.emulator.queue import EventQueue
+from labkit.emulator.registry import Reference, Registry
+from labkit.emulator.wire import check_event
+from labkit.errors import InvalidParameterValue, RequestTooLarge
+from labkit.model import EVENT_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, InvocationType
+
+KINDS = tuple(kind.value for kind in InvocationType)
+CLIENT_CONTEXT_BYTES = 3583  # the API's limit, in base64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller of Invoke gets. `result` is None for Event and DryRun."""
+
+    status: int
+    request_id: str
+    executed_version: str
+    result: Result | None = None
+
+
+class Invoker:
+    """See the module's docstring."""
+
+    def __init__(self, registry: Registry, dispatcher: Dispatcher, queue: EventQueue) -> None:
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._queue = queue
+        self._loop = asyncio.get_running_loop()
+
+    async def invoke(
+        self,
+        reference: Reference,
+        payload: bytes,
+        *,
+        kind: str = InvocationType.REQUEST_RESPONSE,
+        client_context: str = "",
+        trace_id: str = "",
+    ) -> Answer:
+        """Runs a function. Raises the ServiceErrors of the Invoke operation."""
+        version = self._registry.version(reference)
+        _check(payload, kind, client_context)
+        request_id = str(uuid.uuid4())
+        if kind == InvocationType.DRY_RUN:
+            return Answer(204, request_id, version.version)
+        invocation = Invocation(
+            request_id=request_id,
+            version=version,
+            function_arn=version.arn if reference.qualifier is None else f"{version.arn}:{reference.qualifier}",
+            payload=payload or b"{}",
+            arrived=time.monotonic(),
+            arrived_at=time.time(),
+            result=self._loop.create_future(),
+            client_context=client_context,
+            trace_id=trace_id or _trace_id(request_id),
+        )
+        if kind == InvocationType.EVENT:
+            self._queue.put(invocation)
+            return Answer(202, request_id, version.version)
+        self._dispatcher.submit(invocation)
+        return Answer(200, request_id, version.version, await invocation.result)
+
+
+def _check(payload: bytes, kind: str, client_context: str) -> None:
+    if kind not in KINDS:
+        allowed = ", ".join(KINDS)
+        raise InvalidParameterValue(f"Value '{kind}' at 'invocationType' must be one of: [{allowed}]")
+    limit = EVENT_PAYLOAD_BYTES if kind == InvocationType.EVENT else SYNC_PAYLOAD_BYTES
+    if len(payload) > limit:
+        raise RequestTooLarge(f"Request must be smaller than {limit} bytes for the InvokeFunction operation")
+    if len(client_context) > CLIENT_CONTEXT_BYTES:
+        raise RequestTooLarge(f"Client context must be no more than {CLIENT_CONTEXT_BYTES} bytes.")
+    if payload:
+        try:
+            json.loads(payload)  # the fast look; who fails it gets the wire's, which finds AWS's words
+        except (ValueError, RecursionError):
+            check_event(payload)
+
+
+def _trace_id(request_id: str) -> str:
+    """An X-Ray header for a caller that sent none. A request id is random already: no more randomness is needed."""
+    digits = request_id.replace("-", "")
+    return f"Root=1-{int(time.time()):08x}-{digits[:24]};Parent={digits[16:]};Sampled=0"

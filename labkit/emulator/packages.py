@@ -1,0 +1,119 @@
+"""Deployment packages on disk: unpacked once per content, with byte code, shared by all environments.
+
+Byte code is compiled here, at deploy time: without it scikit-learn takes 3.4 s to import instead of 1.0.
+A zip is unpacked below its own folder only, or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import compileall
+import hashlib
+import io
+import os
+import shutil
+import stat
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from labkit.errors import InvalidParameterValue, RequestTooLarge
+from labkit.model import UNZIPPED_BYTES, ZIP_BYTES, DeploymentPackage
+
+MOST_FILES = 50_000
+REQUIREMENTS = "requirements.txt"
+
+
+class PackageStore:
+    """Packages by digest in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, DeploymentPackage] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def folder_of(self, package: DeploymentPackage) -> Path:
+        return self._folder / base64.b64decode(package.sha256).hex()
+
+    def zip_of(self, package: DeploymentPackage) -> bytes:
+        return self.folder_of(package).with_suffix(".zip").read_bytes()
+
+    def add(self, content: bytes) -> DeploymentPackage:
+        """Unpacks a zip; blocking. Raises InvalidParameterValue or RequestTooLarge, in AWS's words."""
+        digest = hashlib.sha256(content).digest()
+        sha256 = base64.b64encode(digest).decode()
+        if sha256 in self._known:
+            return self._known[sha256]
+        if len(content) > ZIP_BYTES:
+            raise RequestTooLarge(f"Request must be smaller than {ZIP_BYTES} bytes for the CreateFunction operation")
+        folder = self._folder / digest.hex()
+        staging = folder.with_suffix(".new")
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            files = _unpack(content, staging)
+            _compile(staging)
+            folder.with_suffix(".zip").write_bytes(content)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        package = DeploymentPackage(sha256, len(content), tuple(files), _requirements(folder))
+        self._known[sha256] = package
+        return package
+
+
+def _unpack(content: bytes, folder: Path) -> list[str]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except zipfile.BadZipFile:
+        raise InvalidParameterValue(
+            "Could not unzip uploaded file. Please check your file, then try to upload again."
+        ) from None
+    entries = archive.infolist()
+    if sum(entry.file_size for entry in entries) > UNZIPPED_BYTES or len(entries) > MOST_FILES:
+        raise InvalidParameterValue(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
+    folder.mkdir(parents=True)
+    left = UNZIPPED_BYTES
+    for entry in entries:
+        left -= _unpack_entry(archive, entry, folder, left)
+    return sorted(entry.filename for entry in entries if not entry.is_dir())
+
+
+def _unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: int) -> int:
+    """Writes one entry and returns its size; a path that leaves the folder, or a link, is refused."""
+    path = PurePosixPath(entry.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(entry.external_attr >> 16):
+        raise InvalidParameterValue(f"The zip file has an entry that leaves the package: {entry.filename!r}.")
+    target = folder / path
+    if entry.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return 0
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as source:
+            data = source.read(left + 1)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise InvalidParameterValue(f"Could not unzip uploaded file: {entry.filename!r}: {error}.") from None
+    if len(data) > left:  # the directory of the zip lied about sizes
+        raise InvalidParameterValue(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
+    target.write_bytes(data)
+    if entry.external_attr >> 16 & stat.S_IXUSR:
+        target.chmod(0o755)
+    return len(data)
+
+
+def _compile(folder: Path) -> None:
+    """Byte code for every module; a module that does not compile fails when it is imported, as on Lambda."""
+    compileall.compile_dir(folder, maxlevels=50, quiet=2, force=False, workers=1, optimize=-1)
+    sys.stdout.flush()
+    for root, _, files in os.walk(folder):
+        for name in files:
+            path = os.path.join(root, name)
+            os.chmod(path, os.stat(path).st_mode & ~0o222)
+
+
+def _requirements(folder: Path) -> tuple[str, ...]:
+    path = folder / REQUIREMENTS
+    if not path.is_file():
+        return ()
+    lines = (line.strip() for line in path.read_text("utf-8", "replace").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))

@@ -1,0 +1,160 @@
+"""The Lambda Runtime API of one environment (2018-06-01), as an `asyncio.Protocol` on httptools.
+
+Each environment has a port of its own: the official client takes host:port without a path. Head and body of an
+answer are one segment; two cost 42 ms per call. Decides nothing: it reads requests and tells the environment.
+Paths and answers: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Protocol, cast
+
+import httptools
+
+from labkit.model import RESPONSE_PAYLOAD_BYTES
+
+PREFIX = b"/2018-06-01/runtime/"
+NEXT = PREFIX + b"invocation/next"
+INIT_ERROR = PREFIX + b"init/error"
+INVOCATION = PREFIX + b"invocation/"
+ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
+ERROR_TYPE = b"lambda-runtime-function-error-type"
+MOST_BYTES = 4 * RESPONSE_PAYLOAD_BYTES  # beyond this nobody reads on
+
+
+class Client(Protocol):
+    """What an environment answers to its runtime. False: this request id is not the one that runs."""
+
+    def on_next(self, channel: Channel) -> None: ...
+    def on_response(self, request_id: str, body: bytes) -> bool: ...
+    def on_error(self, request_id: str, error_type: str, body: bytes) -> bool: ...
+    def on_init_error(self, error_type: str, body: bytes) -> bool: ...
+
+
+class Channel(asyncio.Protocol):
+    """One connection of the runtime."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._error_type = ""
+        self._body: list[bytes] = []
+        self._size = 0
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self.refuse(400, "InvalidRequest", f"This is not HTTP: {error}")
+            self.close()
+
+    # --- the parser's callbacks
+
+    def on_message_begin(self) -> None:
+        self._url, self._error_type, self._body, self._size = b"", "", [], 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(name) == len(ERROR_TYPE) and name.lower() == ERROR_TYPE:
+            self._error_type = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size <= MOST_BYTES:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        method = self._parser.get_method()
+        if method == b"GET" and self._url == NEXT:
+            self._client.on_next(self)
+        elif method == b"POST" and self._url.startswith(INVOCATION):
+            self._finish(self._url[len(INVOCATION) :].split(b"/"), b"".join(self._body))
+        elif method == b"POST" and self._url == INIT_ERROR:
+            error_type = known_error_type(self._error_type)
+            self._answer(self._client.on_init_error(error_type, b"".join(self._body)))
+        else:
+            self.refuse(404, "NotFound", f"The Runtime API has no {self._url.decode('latin-1')}.")
+
+    def _finish(self, segments: list[bytes], body: bytes) -> None:
+        match segments:
+            case [request_id, b"response"]:
+                if self._size > RESPONSE_PAYLOAD_BYTES:
+                    self._too_large(request_id.decode("latin-1"))
+                    return
+                known = self._client.on_response(request_id.decode("latin-1"), body)
+            case [request_id, b"error"]:
+                error_type = known_error_type(self._error_type)
+                known = self._client.on_error(request_id.decode("latin-1"), error_type, body)
+            case _:
+                self.refuse(404, "NotFound", "The Runtime API has no such path.")
+                return
+        self._answer(known)
+
+    def _too_large(self, request_id: str) -> None:
+        message = (
+            "Response payload size exceeded maximum allowed payload size "
+            f"({RESPONSE_PAYLOAD_BYTES} bytes)."
+        )  # fmt: skip
+        body = json.dumps({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message})
+        self._client.on_error(request_id, "Function.ResponseSizeTooLarge", body.encode())
+        self.refuse(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
+
+    def _answer(self, known: bool) -> None:
+        if known:
+            self.write(ACCEPTED)
+        else:
+            self.refuse(400, "InvalidRequestID", "Invalid request ID")
+
+    # --- answers
+
+    def write(self, message: bytes) -> None:
+        if self._transport:
+            self._transport.write(message)
+
+    def refuse(self, status: int, error_type: str, message: str) -> None:
+        body = json.dumps({"errorMessage": message, "errorType": error_type}).encode()
+        head = f"HTTP/1.1 {status} Refused\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.write(head.encode() + body)
+
+
+def known_error_type(error_type: str) -> str:
+    """What is neither `Runtime.X` nor `Function.X` becomes `Runtime.Unknown`, as on Lambda."""
+    return error_type if error_type.startswith(("Runtime.", "Function.")) else "Runtime.Unknown"
+
+
+def event_message(
+    *, request_id: str, deadline_ms: int, function_arn: str, trace_id: str, client_context: str, payload: bytes
+) -> bytes:
+    """The answer to `next`: one invocation."""
+    context = f"Lambda-Runtime-Client-Context: {client_context}\r\n" if client_context else ""
+    head = (
+        "HTTP/1.1 200 OK\r\n"
+        "Content-Type: application/json\r\n"
+        f"Lambda-Runtime-Aws-Request-Id: {request_id}\r\n"
+        f"Lambda-Runtime-Deadline-Ms: {deadline_ms}\r\n"
+        f"Lambda-Runtime-Invoked-Function-Arn: {function_arn}\r\n"
+        f"Lambda-Runtime-Trace-Id: {trace_id}\r\n"
+        f"{context}"
+        f"Content-Length: {len(payload)}\r\n\r\n"
+    )
+    return head.encode("latin-1") + payload

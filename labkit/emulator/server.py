@@ -1,0 +1,198 @@
+"""The composition root: the only file that knows all parts, and how a lab starts, runs and ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import uvicorn
+
+from labkit.emulator.control import Account
+from labkit.emulator.dispatcher import Dispatcher, keep_time
+from labkit.emulator.environment import Environment
+from labkit.emulator.http import front_door
+from labkit.emulator.invoker import Invoker
+from labkit.emulator.packages import PackageStore
+from labkit.emulator.queue import EventQueue
+from labkit.emulator.recorder import Recorder
+from labkit.emulator.registry import FunctionVersion, Registry
+from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
+from labkit.emulator.wire import Wire
+from labkit.errors import LabkitError, NoScratchFolder, PortTaken
+from labkit.scheduler import Scheduler
+from labkit.settings import Settings
+
+BOOTSTRAP = Path(__file__).resolve().parent.parent / "runtime" / "bootstrap.py"
+DEFAULT_PORT = 4566
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`labkit serve`. Prints the endpoint, alone on the first line of standard output, when it answers."""
+    args = _parser().parse_args(argv)
+    try:
+        settings = Settings.from_environment(os.environ)
+        listener = _listen(args.port)
+        scratch = _scratch(settings)
+    except LabkitError as error:
+        print(f"labkit: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, listener, scratch, parent=args.parent_pipe))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="labkit serve", description="Runs the Lambda emulator on this machine.")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument(
+        "--parent-pipe", action="store_true", help="end when standard input closes, with the process that started this"
+    )
+    return parser
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # a cold path: there is none for Windows
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise PortTaken(port, getattr(error, "strerror", None) or str(error)) from None
+    return listener
+
+
+def _scratch(settings: Settings) -> Path:
+    """A fresh private folder of this emulator; what dead emulators left is deleted."""
+    home = settings.scratch_folder()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in home.iterdir():
+            pid = folder.name.partition("-")[0]
+            if pid.isdigit() and not psutil.pid_exists(int(pid)):
+                _delete(folder)
+        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=home))
+    except OSError as error:
+        raise NoScratchFolder(str(home), error.strerror or str(error)) from None
+    return folder
+
+
+def _delete(folder: Path) -> None:
+    for task in folder.glob("environments/*/task"):
+        with suppress(OSError):
+            task.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, parent: bool) -> None:
+    adopt_orphans()
+    endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    recorder = Recorder()
+    registry = Registry(account_id=settings.account_id, region=settings.region)
+    scheduler = Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s)
+    paths = tuple(path for path in sys.path if path and Path(path).exists())
+    dispatcher = Dispatcher(scheduler, _maker(settings, recorder, scratch / "environments", paths))
+    queue = EventQueue(dispatcher)
+    account = Account(registry, PackageStore(scratch / "packages"), dispatcher, recorder, endpoint, paths)
+    app = front_door(account, Invoker(registry, dispatcher, queue), Wire())
+
+    server = uvicorn.Server(_config(app))
+    parent_pid = os.getppid() if parent else 0
+    ticking = asyncio.create_task(keep_time(lambda: _tick(dispatcher, server, parent_pid)))
+    if parent:
+        _end_with_parent(server)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.001)
+    print(endpoint, flush=True)  # noqa: T201
+    await serving
+    ticking.cancel()
+    queue.stop()
+    await dispatcher.stop()
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,
+        backlog=1024,
+    )
+
+
+def _end_with_parent(server: uvicorn.Server) -> None:
+    """Standard input is a pipe that only the parent holds: its end is ours."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            server.should_exit = True
+
+    loop.add_reader(0, read)
+
+
+def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> None:
+    dispatcher.tick()
+    reap_orphans(e.pid for e in dispatcher.environments.values() if e.pid)
+    # a fork of the parent may hold the pipe open after its death
+    if parent_pid and os.getppid() != parent_pid:
+        server.should_exit = True
+
+
+def _maker(
+    settings: Settings, recorder: Recorder, folder: Path, paths: Sequence[str]
+) -> Callable[[str, FunctionVersion, Callable[[Environment, str], None]], Environment]:
+    argv = [
+        sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}",
+        settings.runtime_client, sys.prefix, *paths,
+    ]  # fmt: skip
+
+    def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
+        name = version.config.name
+        stream = recorder.stream(name, log_stream_name(version.version))
+
+        def sandbox(environment: Environment) -> Sandbox:
+            return Sandbox(
+                folder / env_id, version.folder, on_output=environment.on_output, on_exit=environment.on_exit
+            )
+
+        return Environment(
+            env_id, version, sandbox=sandbox, stream=stream, argv=argv, record=recorder.record, notify=notify
+        )
+
+    return make
+
+
+def log_stream_name(version: str) -> str:
+    """`YYYY/MM/DD/[VERSION]` and 32 hexadecimal digits, in UTC."""
+    return f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"

@@ -1,0 +1,49 @@
+"""What `%lab` shows: the emulator, its environments, what it cannot enforce here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from labkit.emulator import proc
+from labkit.emulator.control import Account
+
+MIB = 1024 * 1024
+_STARTED = time.monotonic()
+
+
+def lab_status(account: Account) -> dict[str, Any]:
+    environments = [
+        {
+            "id": e.env_id,
+            "function": e.version.config.name,
+            "phase": e.phase.value,
+            "pid": e.pid,
+            "memory_mb": round(e.memory_bytes() / MIB, 1),
+        }
+        for e in account.dispatcher.environments.values()
+    ]
+    return {
+        "endpoint": account.endpoint,
+        "pid": os.getpid(),
+        "uptime_s": round(time.monotonic() - _STARTED, 1),
+        "account_id": account.registry.account_id,
+        "region": account.registry.region,
+        "concurrency_limit": account.dispatcher.account_limit,
+        "environments": environments,
+        "functions": len(account.registry.functions),
+        "memory_mb": round(proc.proportional_bytes([os.getpid()]) / MIB, 1),
+        "limits": not_enforced(),
+    }
+
+
+def not_enforced() -> list[str]:
+    """What Lambda would enforce and this machine does not."""
+    limits = ["network access", "files outside the environment's folder", "number of processes", "CPU share"]
+    if os.geteuid() == 0:
+        limits.append("the read-only task folder (running as root)")
+    if sys.platform != "linux":
+        limits.append("open files")
+    return limits

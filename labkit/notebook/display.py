@@ -1,0 +1,114 @@
+"""How records appear in a notebook: text first, HTML beside it, facts for `labkit run`. Live progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import DisplayHandle, display
+
+from labkit.client import DeployedFunction, Outcome, Outcomes
+from labkit.show import data, html, text
+
+PATIENCE_S = 0.5  # nothing is shown before
+BETWEEN_S = 0.1
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A result that is mainly to be looked at; `value` is what it shows."""
+
+    value: Any
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+class Progress:
+    """A line that counts; appears after half a second, changes at most ten times a second, ends complete."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = time.monotonic()
+        self._handle: DisplayHandle | None = None
+        self._shown_at = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._began < PATIENCE_S or (now - self._shown_at < BETWEEN_S and done < total):
+            return
+        self._shown_at = now
+        message = _Line(f"{self._what}: {done} of {total}")
+        if self._handle is None:
+            self._handle = display(message, display_id=True)
+        else:
+            self._handle.update(message)
+
+
+@dataclass(frozen=True)
+class _Line:
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _outcomes_html(outcomes: Outcomes) -> str:
+    from labkit.show import plots  # matplotlib takes 0.3 s to import: only when a figure is wanted
+
+    if not any(series.cold for series in outcomes.series):
+        return html.outcomes(outcomes)
+    alt = plots.alt_coldstart(outcomes)
+    return html.outcomes(outcomes) + html.figure(plots.png(plots.coldstart(outcomes)), alt, QUESTION)
+
+
+QUESTION = "Where does the first call spend its time?"
+
+_FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
+    DeployedFunction: {"text/plain": text.function, "text/html": html.function, data.MIME: data.function},
+    Outcome: {"text/plain": text.outcome, "text/html": html.outcome, data.MIME: data.outcome},
+    Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},
+}
+
+
+def register(shell: InteractiveShell) -> None:
+    """Teaches the shell to show labkit's records."""
+    formatters = shell.display_formatter.formatters
+    for kind, formats in _FORMATS.items():
+        for mime, show in formats.items():
+            if mime not in formatters:
+                formatters[mime] = _facts_formatter(shell, mime)
+            formatters[mime].for_type(kind, _as_pretty(show) if mime == "text/plain" else show)
+
+
+def unregister(shell: InteractiveShell) -> None:
+    formatters = shell.display_formatter.formatters
+    for kind, formats in _FORMATS.items():
+        for mime in formats:
+            formatters[mime].pop(kind, None)
+    formatters.pop(data.MIME, None)
+
+
+def _as_pretty(show: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:
+    """IPython's plain text formatter wants a printer."""
+
+    def pretty(record: Any, printer: Any, cycle: bool) -> None:
+        printer.text(show(record))
+
+    return pretty
+
+
+def _facts_formatter(shell: InteractiveShell, mime: str) -> Any:
+    from IPython.core.formatters import JSONFormatter
+
+    formatter = JSONFormatter(parent=shell.display_formatter)
+    formatter.format_type = mime
+    return formatter

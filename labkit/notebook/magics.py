@@ -1,0 +1,194 @@
+"""The magics: they parse and delegate. Each is a thin spelling of a method of `Lab`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
+from traitlets import Int, Unicode
+
+from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
+from labkit.errors import BadMagicLine, InvocationFailed, nearest
+from labkit.notebook import cells, grammar
+from labkit.notebook.display import Progress, Shown
+from labkit.show import html, text
+
+LAB_ACTIONS = ("status", "stop", "restart")
+
+
+@magics_class
+class LabMagics(Magics):
+    """labkit's magics. `%config LabMagics` shows what can be set."""
+
+    endpoint = Unicode("", help="Attach to this running emulator instead of starting one.").tag(config=True)
+    memory = Int(128, help="Memory in MB of a function whose cell does not say.").tag(config=True)
+    timeout = Int(3, help="Timeout in seconds of a function whose cell does not say.").tag(config=True)
+
+    _lab: Lab | None = None
+
+    @property
+    def lab_of_kernel(self) -> Lab:
+        """The one lab of this kernel, made on first use."""
+        if self._lab is None:
+            self._lab = Lab(self.endpoint, notice=_notice)
+        return self._lab
+
+    def stop(self) -> None:
+        if self._lab is not None:
+            self._lab.stop()
+
+    def names(self) -> list[str]:
+        """What is deployed, without starting anything."""
+        return self._lab.names() if self._lab is not None and self._lab.running else []
+
+    @magic_arguments()
+    @argument("name", help="the function's name")
+    @argument("--memory", type=int, metavar="MB", help="memory in MB, 128 to 10240 (default: 128)")
+    @argument("--timeout", type=int, metavar="SECONDS", help="1 to 900 (default: 3)")
+    @argument("--env", action="append", default=[], metavar="K=V", help="an environment variable; may be repeated")
+    @argument(
+        "--include", action="extend", nargs="+", default=[], metavar="FILE",
+        help="files, folders or patterns to ship with the handler, relative to the notebook",
+    )  # fmt: skip
+    @argument("--handler", metavar="FUNCTION", help="the function to call, if it is not `handler`")
+    @argument("--layer", action="append", default=[], metavar="ARN", help="a layer version; may be repeated")
+    @argument("--description", default="", metavar="TEXT", help="a sentence about the function")
+    @argument("-o", dest="output", metavar="VARIABLE", help="also bind the function to this variable")
+    @cell_magic
+    def function(self, line: str, cell: str) -> DeployedFunction:
+        """Deploy this cell as a function; it then runs in a process of its own.
+
+        The handler is `handler(event, context)`, or the only function with two parameters. The cell must stand
+        alone: it sees what it defines, imports, or ships with --include. The function is bound to its name.
+
+        Example::
+
+            %%function hello --memory 128
+            def handler(event, context):
+                return "hello " + event["name"]
+        """
+        a = grammar.parse(self.function, line)
+        deployed = self.lab_of_kernel.deploy(
+            a.name,
+            cells.source(line, cell),
+            handler=a.handler,
+            memory_mb=a.memory or self.memory,
+            timeout_s=a.timeout or self.timeout,
+            variables=grammar.variables(a.env),
+            include=a.include,
+            layers=a.layer,
+            description=a.description,
+        )
+        self.shell.user_ns[cells.variable_name(a.name)] = deployed
+        if a.output:
+            self.shell.user_ns[a.output] = deployed
+        return deployed
+
+    @magic_arguments()
+    @argument("name", help="the function's name")
+    @argument("--event", action="store_true", help="asynchronously: accepted now, run later, repeated if it fails")
+    @argument("--qualifier", metavar="VERSION", help="a version or an alias")
+    @argument("--check", action="store_true", help="raise an error if the handler fails")
+    @needs_local_scope
+    @no_var_expand
+    @line_magic
+    def invoke(self, line: str, local_ns: dict[str, Any] | None = None) -> Outcome:
+        """Call a function once and show what comes back.
+
+        After the options comes the payload: JSON, a Python expression, @file.json, or nothing for {}. A handler
+        that fails is a result like any other; --check makes it an error of the notebook.
+
+        Example::
+
+            %invoke hello {"name": "Ada"}
+            %invoke predict {"x": X[0].tolist()}
+        """
+        a, rest = grammar.parse_with_payload(self.invoke, line)
+        event = grammar.payload(rest, {**self.shell.user_ns, **(local_ns or {})}, Path.cwd())
+        kind = "Event" if a.event else "RequestResponse"
+        outcome = self.lab_of_kernel.invoke(a.name, event, qualifier=a.qualifier, kind=kind)
+        if a.check and outcome.error is not None:
+            display(outcome)
+            raise InvocationFailed(f"{a.name} failed with {outcome.error.error_type}: {outcome.error.message}")
+        return outcome
+
+    @magic_arguments()
+    @argument("name", nargs="+", help="one function, or several to compare")
+    @argument("-n", type=int, default=5, help="cold starts to measure (default: 5)")
+    @argument("--memory", metavar="MB,MB", help="measure with each of these memory sizes, then restore the function's")
+    @argument("--payload", metavar="PAYLOAD", help="the event, as for invoke; it takes the rest of the line")
+    @needs_local_scope
+    @no_var_expand
+    @line_magic
+    def coldstart(self, line: str, local_ns: dict[str, Any] | None = None) -> Outcomes:
+        """Measure the first call of a fresh environment against calls of a used one.
+
+        Separates process start, runtime start, imports, the module's own code and the first call of the handler.
+
+        Example::
+
+            %coldstart predict -n 10 --payload {"x": [1, 2, 3]}
+        """
+        a, rest = grammar.parse_before_payload(self.coldstart, line)
+        if a.n < 1:
+            raise BadMagicLine(f"-n {a.n}: at least one cold start is needed.", hint="For example -n 5")
+        event = grammar.payload(rest, {**self.shell.user_ns, **(local_ns or {})}, Path.cwd())
+        sizes = grammar.numbers(a.memory, "--memory") if a.memory else ()
+        measured = [
+            self.lab_of_kernel.coldstart(
+                name, a.n, event, memory_mb=sizes, on_progress=Progress(f"{name}: cold starts measured")
+            )
+            for name in a.name
+        ]
+        return sum(measured[1:], measured[0])
+
+    @magic_arguments()
+    @line_magic
+    def functions(self, line: str) -> Shown:
+        """List what is deployed."""
+        grammar.parse(self.functions, line)
+        found = self.lab_of_kernel.functions()
+        return Shown(found, text.functions(found), html.functions(found))
+
+    @magic_arguments()
+    @argument("name", help="the function's name")
+    @argument("-n", type=int, default=0, metavar="LINES", help="only the last lines")
+    @line_magic
+    def logs(self, line: str) -> Shown:
+        """Show a function's log, one stream per environment.
+
+        Example::
+
+            %logs predict -n 20
+        """
+        a = grammar.parse(self.logs, line)
+        streams = [(name, log.splitlines()[-a.n :]) for name, log in self.lab_of_kernel.logs(a.name)]
+        return Shown(streams, text.logs(streams), html.logs(streams))
+
+    @magic_arguments()
+    @argument("action", nargs="?", default="status", help="status (default), stop or restart")
+    @line_magic
+    def lab(self, line: str) -> Shown | str:
+        """Show the lab's emulator, stop it, or start it afresh with the same functions."""
+        a = grammar.parse(self.lab, line)
+        if a.action not in LAB_ACTIONS:
+            near = nearest(a.action, LAB_ACTIONS)
+            hint = f"Did you mean %lab {near}?" if near else f"It knows: {', '.join(LAB_ACTIONS)}."
+            raise BadMagicLine(f"%lab has no action {a.action}.", hint=hint)
+        if a.action == "stop":
+            self.lab_of_kernel.stop()
+            return Shown(None, STOPPED, f"<p>{STOPPED}</p>")
+        if a.action == "restart":
+            self.lab_of_kernel.restart()
+        status = self.lab_of_kernel.status()
+        return Shown(status, text.lab(status), html.lab(status))
+
+
+STOPPED = "The lab has stopped; the next %%function starts a new one."
+
+
+def _notice(message: str) -> None:
+    display(Shown(None, message, f"<p><b>Notice:</b> {message}</p>"))

@@ -1,0 +1,254 @@
+"""One execution environment's process: ties it to the emulator, prepares the interpreter, starts the client.
+
+Owns what is true before the handler's module loads: who kills the process, what `sys` looks like, which Runtime
+API client is used, and the report of where the init's time went. It must not import anything that a handler does
+not need: every module here is paid for in every cold start.
+
+The runtime's own modules are imported before the task root is put on `sys.path`: a student's `logging.py` or
+`socket.py` cannot take their place, and on AWS it could not either.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from importlib.machinery import PathFinder
+from time import monotonic
+from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs two milliseconds of cold start
+    from collections.abc import Callable
+    from typing import Any
+
+    Neighbour = Callable[[str], ModuleType]
+
+
+def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
+    """Becomes the environment that the arguments describe; returns only when the handler's loop ends."""
+    lifeline, report_fd, client_name, prefix, *path = argv
+    if lifeline != "-":
+        tether(int(lifeline))
+    gc.disable()  # nothing here is garbage, and collecting looks at all of it
+    sys.path[:] = path
+    sys.prefix = sys.exec_prefix = prefix
+    add_site_builtins()
+    postpone("traceback")
+    root = os.environ["LAMBDA_TASK_ROOT"].rstrip("/")
+    client = CLIENTS[client_name](neighbour)
+    imports = neighbour("imports")
+    sys.path_hooks.insert(0, imports.task_finder(root))
+    sys.path.insert(0, root)
+    client.watch(InitReport(report_fd, started, client.name), imports, root)
+    gc.enable()
+    client.run(os.environ["_HANDLER"])
+
+
+# --- the process --------------------------------------------------------------------------------------------
+
+
+def tether(lifeline: int) -> None:
+    """Makes the kernel kill our process group as soon as nobody holds the pipe's write end any more.
+
+    Linux can send any signal when a pipe changes: SIGKILL also ends a group that is stopped, busy in C, or has
+    forked. Elsewhere a thread waits for the pipe's end, which cannot help a stopped group.
+    """
+    import fcntl
+
+    if os.getpgrp() != os.getpid():
+        raise SystemExit("labkit: an environment must lead its own process group")
+    os.set_inheritable(lifeline, False)
+    if not hasattr(fcntl, "F_SETSIG"):
+        import _thread
+
+        _thread.start_new_thread(_wait_for_end, (lifeline,))
+        return
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, 9)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    try:  # the emulator may have gone before the kernel knew whom to signal
+        gone = os.read(lifeline, 1) == b""
+    except BlockingIOError:
+        gone = False
+    if gone:
+        os._exit(1)
+
+
+def _wait_for_end(lifeline: int) -> None:
+    while os.read(lifeline, 1):
+        pass
+    os.killpg(0, 9)
+
+
+def add_site_builtins() -> None:
+    """The built-in names that `site` adds and a handler may call."""
+    import _sitebuiltins
+    import builtins
+
+    end_of_file = "Ctrl-D (i.e. EOF)"
+    added: dict[str, object] = {
+        "exit": _sitebuiltins.Quitter("exit", end_of_file),
+        "quit": _sitebuiltins.Quitter("quit", end_of_file),
+        "help": _sitebuiltins._Helper(),
+        "copyright": _sitebuiltins._Printer("copyright", sys.copyright),
+        "credits": _sitebuiltins._Printer("credits", "See https://www.python.org for who makes Python."),
+        "license": _sitebuiltins._Printer("license", "See https://docs.python.org/3/license.html"),
+    }
+    for name, value in added.items():
+        setattr(builtins, name, value)
+
+
+class Postponed(ModuleType):
+    """A module that loads itself when somebody first looks inside."""
+
+    def __getattr__(self, name: str) -> Any:
+        with self.__dict__["__postponed__"]:
+            # Another thread may have loaded it while we waited.
+            if type(self) is Postponed:
+                spec = self.__spec__
+                assert spec is not None
+                assert spec.loader is not None
+                spec.loader.exec_module(self)
+                self.__class__ = ModuleType  # type: ignore[assignment]
+        return getattr(self, name)
+
+    def __dir__(self) -> list[str]:
+        self.__getattr__("__doc__")
+        return list(self.__dict__)
+
+
+def postpone(name: str) -> None:
+    """Puts off the cost of a module that the runtime imports but uses only when something fails.
+
+    `traceback` with what it imports is an eighth of an echo handler's cold start.
+    """
+    import _thread
+
+    spec = PathFinder.find_spec(name)
+    if spec is None or name in sys.modules:
+        return
+    module = Postponed(name)
+    module.__dict__.update(__spec__=spec, __loader__=spec.loader, __file__=spec.origin, __postponed__=_thread.RLock())
+    sys.modules[name] = module
+
+
+# --- the client ---------------------------------------------------------------------------------------------
+
+
+class Client:
+    """Who drives the handler: its module, and the names of the two functions in it that we watch."""
+
+    def __init__(self, name: str, module: ModuleType, run: Callable[[str], None], *, load: str, fault: str) -> None:
+        self.name, self.module, self.run = name, module, run
+        self._load, self._fault = load, fault
+
+    def watch(self, report: InitReport, imports: ModuleType, root: str) -> None:
+        """Measures the loading of the handler, and keeps our frames out of what a failed one reports.
+
+        A provider with another handler style wraps what `load` returns, here.
+        """
+        load, fault = getattr(self.module, self._load), getattr(self.module, self._fault)
+        times = imports.ImportTimes(root)
+
+        def watched_load(handler: str) -> Any:
+            load_started = monotonic()
+            try:
+                with times:
+                    return load(handler)
+            except BaseException as error:
+                imports.hide([error])
+                raise
+            finally:
+                report.write(load_started, times.loaded())
+
+        def clean_fault(exc_info: tuple[Any, Any, Any], message: str | None = None) -> object:
+            return fault((*exc_info[:2], imports.cleaned(exc_info[2])), message)
+
+        setattr(self.module, self._load, watched_load)
+        setattr(self.module, self._fault, clean_fault)
+
+
+def awslambdaric(neighbour: Neighbour) -> Client:
+    """AWS's client, over our transport. ImportError if it is not installed."""
+    sys.modules["runtime_client"] = neighbour("transport")
+    return _awslambdaric("")
+
+
+def native(neighbour: Neighbour) -> Client:
+    """AWS's client with its own transport. ImportError if it is not installed."""
+    return _awslambdaric(", native transport")
+
+
+def _awslambdaric(remark: str) -> Client:
+    from awslambdaric import __version__, bootstrap
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+    api = os.environ["AWS_LAMBDA_RUNTIME_API"]
+
+    def run(handler: str) -> None:
+        if bootstrap.run.__code__.co_argcount == 2:
+            bootstrap.run(handler, LambdaRuntimeClient(api, False))
+        else:  # 3.x makes the client itself, with a thread for polling that nothing here needs
+            bootstrap.LambdaRuntimeClient = lambda address, _: LambdaRuntimeClient(address, False)
+            bootstrap.run(os.environ["LAMBDA_TASK_ROOT"], handler, api)
+
+    return Client(
+        f"awslambdaric {__version__}{remark}", bootstrap, run, load="_get_handler", fault="build_fault_result"
+    )
+
+
+def fallback(neighbour: Neighbour) -> Client:
+    """Our own client, for systems that awslambdaric has no wheel for."""
+    sys.modules["runtime_client"] = neighbour("transport")
+    client, logs = neighbour("fallback"), neighbour("logs").Logs
+
+    def run(handler: str) -> None:
+        client.run(handler, logs(client.to_json))
+
+    return Client("labkit fallback", client, run, load="load_handler", fault="fault_result")
+
+
+def auto(neighbour: Neighbour) -> Client:
+    """AWS's client where it is installed, else our own."""
+    try:
+        return awslambdaric(neighbour)
+    except ImportError:
+        return fallback(neighbour)
+
+
+CLIENTS: dict[str, Callable[[Neighbour], Client]] = {
+    "auto": auto,
+    "awslambdaric": awslambdaric,
+    "native": native,
+    "fallback": fallback,
+}
+
+
+# --- the report ---------------------------------------------------------------------------------------------
+
+
+class InitReport:
+    """Where the init's time went: one line of JSON, in CLOCK_MONOTONIC seconds, which all processes share."""
+
+    def __init__(self, fd: str, started: float, client: str) -> None:
+        self._fd = None if fd == "-" else int(fd)
+        if self._fd is not None:
+            os.set_inheritable(self._fd, False)
+        self._started, self._client = started, client
+
+    def write(self, load_started: float, imports: list[tuple[str, float]]) -> None:
+        """Call when the handler's module has loaded or failed to. Closes the descriptor; the emulator may be deaf."""
+        loaded = monotonic()
+        if self._fd is None:
+            return
+        import json
+
+        times = {"started": self._started, "load_started": load_started, "loaded": loaded}
+        line = json.dumps({**times, "imports": imports, "client": self._client}) + "\n"
+        try:  # noqa: SIM105 - contextlib is not loaded, and would cost half a millisecond
+            os.write(self._fd, line.encode())
+        except OSError:
+            pass
+        os.close(self._fd)
+        self._fd = None

@@ -1,0 +1,83 @@
+"""The facts of a record as plain JSON, under a MIME type of our own: what programs read from a notebook's outputs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from labkit.billing import billed_ms
+from labkit.model import Outcome, Outcomes
+from labkit.show.cards import Deployed
+from labkit.show.measures import Series, Summary, measure
+
+MIME = "application/vnd.labkit.v1+json"
+LONGEST_PAYLOAD = 2000
+
+Facts = dict[str, object]
+
+
+def function(f: Deployed) -> Facts:
+    """A deployed function; of its variables, nothing."""
+    return {
+        "kind": "function",
+        "name": f.name,
+        "handler": f.handler,
+        "memory_mb": f.memory_mb,
+        "timeout_s": f.timeout_s,
+        "size_bytes": f.size_bytes,
+        "requirements": list(f.requirements),
+        "change": f.change,
+    }
+
+
+def outcome(o: Outcome) -> Facts:
+    """One call; its payload as JSON, or cut to 2,000 characters of text."""
+    trace = o.trace
+    return {
+        "kind": "outcome",
+        "function": o.function_name,
+        "status": str(o.status),
+        "payload": _payload(o.payload),
+        "error": None if o.error is None else {"type": _text(o.error.error_type), "message": _text(o.error.message)},
+        "cold": None if trace is None else trace.cold,
+        "duration_s": None if trace is None else trace.duration_s,
+        "init_s": None if trace is None else trace.init_s,
+        "billed_ms": None if trace is None else billed_ms(trace.duration_s, trace.init_s),
+    }
+
+
+def outcomes(o: Outcomes) -> Facts:
+    """A comparison: medians with their 95 % intervals, in seconds."""
+    return {"kind": "outcomes", "series": [_series(series) for series in measure(o)]}
+
+
+def _series(series: Series) -> Facts:
+    return {
+        "label": series.label,
+        "cold": _summary(series.cold),
+        "warm": _summary(series.warm),
+        "phases": series.phases,
+        "imports": [[name, seconds] for name, seconds in series.imports],
+    }
+
+
+def _summary(summary: Summary | None) -> Facts | None:
+    return None if summary is None else asdict(summary)
+
+
+def _payload(payload: object) -> object:
+    try:
+        # a notebook file must be JSON that browsers read too: NaN is not
+        text = json.dumps(payload, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return _text(repr(payload))
+    plain = _encodable(text)
+    return json.loads(plain) if len(plain) <= LONGEST_PAYLOAD else plain[:LONGEST_PAYLOAD]
+
+
+def _text(text: str) -> str:
+    return _encodable(text)[:LONGEST_PAYLOAD]
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

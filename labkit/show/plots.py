@@ -1,0 +1,233 @@
+"""Figures of traces. Matplotlib is imported when a figure is drawn, and never its pyplot: no global state.
+
+A figure carries its alternative text as its label (`Figure.get_label`), and `png` writes it into the picture. Parts
+and kinds of calls differ by hatch, marker and label, never by colour alone; the colours are Okabe and Ito's.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from labkit.model import Outcomes, Trace
+from labkit.show import measures, words
+from labkit.show.cards import COLD_START_QUESTION
+from labkit.show.measures import Series, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 160
+WIDTH_IN = 9.6
+LONGEST_LABEL = 22
+HATCHED_SHARE = 0.012  # hatching would fill a narrower part with black
+SMALLEST_SHARE = 0.01  # a hand-over below this share of the longest bar is only a speck with an entry in the legend
+LABELLED_SHARE = 0.1  # a part narrower than this share of the axis has no room for its number
+LOWEST_MS = 0.01  # a logarithmic axis has no place for zero
+
+_LOOKS = {  # colour, hatch
+    "process start": ("#999999", ""),
+    "runtime start": ("#56B4E9", "///"),
+    "imports": ("#E69F00", ".."),
+    "module init": ("#009E73", "\\\\\\"),
+    measures.WHOLE_INIT: ("#F0E442", "xx"),
+    measures.HAND_OVER: ("#FFFFFF", "++"),
+    measures.FIRST_CALL: ("#CC79A7", "|||"),
+}
+_COLD, _WARM = ("#D55E00", "D"), ("#0072B2", "o")  # colour, marker
+
+
+def coldstart(outcomes: Outcomes) -> Figure:
+    """Where a cold start's time goes, beside every cold and warm call; times in milliseconds.
+
+    >>> plots.png(plots.coldstart(sklearn.coldstart(10) + plain.coldstart(10)))
+    """
+    from matplotlib import style
+
+    # a student's own style may have white text: the figure is drawn on white, in black
+    with style.context("default"):
+        figure = _drawn(outcomes)
+    figure.set_label(alt_coldstart(outcomes))
+    return figure
+
+
+def alt_coldstart(outcomes: Outcomes) -> str:
+    """What one should see in the figure, in two sentences with their numbers."""
+    measured = measures.measure(outcomes)
+    cold = "; ".join(_alt_cold(s) for s in measured if s.cold is not None)
+    warm = "; ".join(f"{words.clean(s.label)} {_time(s.warm)}" for s in measured if s.warm is not None)
+    sentences = [
+        f"Median time of a first (cold) call: {cold}." if cold else "No cold call was measured.",
+        f"Median time of a warm call: {warm}." if warm else "No warm call was measured.",
+    ]
+    return " ".join(sentences)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG picture, with the alternative text as its `Description`."""
+    picture = io.BytesIO()
+    description = {"Description": str(figure.get_label())}
+    figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, metadata=description, facecolor="white")
+    return picture.getvalue()
+
+
+def _alt_cold(s: Series) -> str:
+    largest = s.largest_part
+    most = f", most of it {largest[0]}" if largest and largest[2] > 0.5 else ""
+    most = most or (f", its longest part {largest[0]}" if largest else "")
+    numbers = f" ({words.duration(largest[1])}, {words.percent(largest[2])})" if largest else ""
+    return f"{words.clean(s.label)} {_time(s.cold)}{most}{numbers}"
+
+
+def _time(summary: Summary | None) -> str:
+    return words.duration(summary.median_s) if summary else "not measured"
+
+
+def _drawn(outcomes: Outcomes) -> Figure:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    measured = measures.measure(outcomes)
+    height = 2.0 + 0.8 * len(measured)
+    figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
+    figure.suptitle(COLD_START_QUESTION, fontsize=13, fontweight="bold")
+    if any(s.parts for s in measured):
+        bars, dots = figure.subplots(1, 2, sharey=True, width_ratios=(1.25, 1))
+        keys = [Patch(label=name, **_look(name)) for name in _draw_bars(bars, measured)]
+        figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=9, frameon=False)
+    else:
+        bars = dots = figure.subplots(1, 1)
+    _draw_calls(dots, outcomes.series, measured)
+    _name_rows(bars, measured)
+    return figure
+
+
+def _name_rows(axes: Axes, measured: Sequence[Series]) -> None:
+    labels = [_short(words.clean(s.label)) for s in measured]
+    # a dollar sign in a function's label is no formula
+    axes.set_yticks(range(len(measured)), labels=labels, parse_math=False)
+    axes.set_ylim(len(measured) - 0.45, -0.55)
+    axes.set_ylabel("series")
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+
+
+# --- the parts ----------------------------------------------------------------------------------------------
+
+
+def _draw_bars(axes: Axes, measured: Sequence[Series]) -> list[str]:
+    """Draws a bar per series and returns the names of the parts, for the legend."""
+    longest = max(sum(s.parts.values()) for s in measured)
+    names = [name for name in measures.PARTS if any(_visible(s, name, longest) for s in measured)]
+    for row, s in enumerate(measured):
+        left_ms = 0.0
+        for name in names:
+            left_ms += _draw_part(axes, row, left_ms, name, s.parts.get(name, 0.0) * 1000, longest * 1000)
+        if s.cold is not None:
+            _label_bar(axes, row, left_ms, s, s.cold.median_s, small=left_ms < LABELLED_SHARE * longest * 1000)
+    axes.set_xlim(0, (longest or 0.001) * 1000 * 1.22)
+    axes.set_title("Parts of a cold start (medians)", fontsize=10.5)
+    axes.set_xlabel("time since the request (ms)")
+    axes.xaxis.set_major_formatter("{x:,g}")
+    _tidy(axes)
+    return names
+
+
+def _look(name: str) -> dict[str, Any]:
+    colour, hatch = _LOOKS[name]
+    return {"facecolor": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.7}
+
+
+def _label_bar(axes: Axes, row: int, end_ms: float, s: Series, total_s: float, *, small: bool) -> None:
+    """The total at the bar's end; where the bar is too small to read, also its longest part."""
+    style: dict[str, Any] = {"va": "center", "ha": "left", "textcoords": "offset points"}
+    total = words.duration(total_s)
+    axes.annotate(total, (end_ms, row), xytext=(6, 6 if small else 0), fontweight="bold", fontsize=10, **style)
+    if small and s.largest_part:
+        name, seconds, _ = s.largest_part
+        axes.annotate(
+            f"longest: {name}, {words.duration(seconds)}", (end_ms, row), xytext=(6, -7), fontsize=8.5, **style
+        )
+
+
+def _visible(s: Series, name: str, longest_s: float) -> bool:
+    threshold = SMALLEST_SHARE * longest_s if name == measures.HAND_OVER else 0.0
+    return s.parts.get(name, 0.0) > threshold
+
+
+def _draw_part(axes: Axes, row: int, left_ms: float, name: str, width_ms: float, longest_ms: float) -> float:
+    """Draws one part and returns its width."""
+    look = _look(name)
+    if width_ms < HATCHED_SHARE * longest_ms:
+        look["hatch"] = ""
+    axes.barh(row, width_ms, left=left_ms, height=0.5, **look)
+    if width_ms >= LABELLED_SHARE * longest_ms:
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.9}
+        middle = left_ms + width_ms / 2
+        axes.text(middle, row, words.ms(width_ms / 1000), va="center", ha="center", fontsize=8.5, bbox=box)
+    return width_ms
+
+
+# --- the calls ----------------------------------------------------------------------------------------------
+
+
+def _draw_calls(axes: Axes, series: Sequence[Outcomes], measured: Sequence[Series]) -> None:
+    for row, (outcomes, s) in enumerate(zip(series, measured, strict=True)):
+        _draw_kind(axes, row - 0.2, outcomes.cold, s.cold, "cold", _COLD)
+        _draw_kind(axes, row + 0.2, outcomes.warm, s.warm, "warm", _WARM)
+    axes.set_xscale("log")
+    _log_ticks(axes, [t.total_s * 1000 for o in series for t in (*o.cold, *o.warm)])
+    axes.set_title("Every call; medians with 95 % intervals", fontsize=10.5)
+    axes.set_xlabel("time per call (ms, logarithmic)")
+    _tidy(axes)
+
+
+def _draw_kind(
+    axes: Axes, y: float, traces: Sequence[Trace], summary: Summary | None, kind: str, look: tuple[str, str]
+) -> None:
+    if summary is None:
+        return
+    colour, marker = look
+    jitter = random.Random(0)
+    times_ms = [max(LOWEST_MS, s * 1000) for s in measures.total_times(traces)]
+    spread = 0.07 if len(times_ms) > 1 else 0.0
+    heights = [y + jitter.uniform(-spread, spread) for _ in times_ms]
+    axes.scatter(times_ms, heights, s=16, marker=marker, color=colour, alpha=0.45, linewidths=0)
+    middle, low, high = (max(LOWEST_MS, s * 1000) for s in (summary.median_s, summary.low_s, summary.high_s))
+    errors = [[middle - low], [high - middle]]
+    axes.errorbar([middle], [y], xerr=errors, fmt="|", color="black", markersize=13, capsize=4, linewidth=1.6)
+    axes.text(
+        1.07,
+        y,
+        f"{kind} {words.duration(summary.median_s)}",
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        fontsize=9,
+        color="black",
+    )
+    axes.plot([1.035], [y], marker=marker, color=colour, transform=axes.get_yaxis_transform(), clip_on=False)
+
+
+def _log_ticks(axes: Axes, times_ms: Sequence[float]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low = max(LOWEST_MS, min(times_ms, default=1.0))
+    high = max(low, max(times_ms, default=1000.0))
+    axes.set_xlim(low / 1.6, high * 1.6)
+    # a plain 1, 10, 100; within two decades also 2 and 5
+    steps = (1.0, 2.0, 5.0) if high / low < 60 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)

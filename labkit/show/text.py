@@ -1,0 +1,110 @@
+"""Records as plain text: complete alone, in any terminal, and the same in every run but for the measured times."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from labkit.model import Outcome, Outcomes
+from labkit.show import calls, cards
+from labkit.show.cards import Deployed, Rows, Table
+
+WIDTH = 100
+
+
+def function(f: Deployed) -> str:
+    """A deployed function: what it is and what its deployment changed. Not its URL, whose port is new in every lab."""
+    rows = tuple(row for row in cards.function_rows(f) if row[0] != cards.URL)
+    return _join([cards.function_title(f), *_rows(rows)])
+
+
+def functions(deployed: Sequence[Deployed]) -> str:
+    """A table of deployed functions, by name."""
+    return _join(_table(cards.functions_table(deployed))) if deployed else cards.NOTHING_DEPLOYED
+
+
+def outcome(o: Outcome) -> str:
+    """One call: status and timings on the first line, then the result or the error, then the log.
+
+    >>> print(outcome(lab.deploy("double", "def handler(event, context): return 2 * event").invoke(21)))
+    success · double · 0.21 ms · cold, 96.0 ms init · billed 97 ms · 36 of 128 MB
+    42
+    """
+    call = calls.call(o)
+    log = ["log:", *(f"  {line}" if line else "" for line in call.log)] if call.log else []
+    return _join([call.headline, *call.result, *call.error, *call.where, *_wrapped(call.advice), *log])
+
+
+def outcomes(o: Outcomes) -> str:
+    """Cold and warm calls compared: medians with intervals, the parts of a cold start, the longest imports."""
+    found = cards.comparison(o)
+    blocks = [[found.question]]
+    blocks += [_table(table) for table in found.tables]
+    blocks += [block for block in (list(found.sentences), _wrapped(found.notes)) if block]
+    return "\n\n".join(_join(block) for block in blocks)
+
+
+def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Log lines by stream: one stream is one execution environment's."""
+    blocks = [
+        _join([caption, *(f"  {line}" if line else "" for line in lines)])
+        for caption, lines in cards.log_streams(streams)
+    ]
+    return "\n\n".join(blocks) or cards.NO_LOG_LINES
+
+
+def lab(status: Mapping[str, object]) -> str:
+    """The emulator, its environments, and what this machine cannot enforce."""
+    blocks = [[cards.lab_title(status), *_rows(cards.lab_rows(status))]]
+    environments = cards.environments_table(status)
+    if environments is not None:
+        blocks.append(_table(environments))
+    limits = cards.lab_limits(status)
+    if limits:
+        blocks.append(["Not enforced on this machine:", *_wrapped(limits, bullet="  - ")])
+    return "\n\n".join(_join(block) for block in blocks)
+
+
+def _rows(rows: Rows) -> list[str]:
+    width = max((len(label) for label, _ in rows), default=0)
+    indent = " " * (width + 4)
+    lines: list[str] = []
+    for label, value in rows:
+        wrapped = _fill(value, WIDTH - len(indent)) or [""]
+        lines.append(f"  {label:<{width}}  {wrapped[0]}")
+        lines += [indent + line for line in wrapped[1:]]
+    return lines
+
+
+def _table(table: Table) -> list[str]:
+    if not table.rows:
+        return [table.caption]
+    grid = [table.head, *table.rows]
+    widths = [max(len(row[column]) for row in grid) for column in range(len(table.head))]
+    header, *body = [_aligned(row, widths, table.numeric) for row in grid]
+    return [table.caption, header, "  " + "-" * (sum(widths) + 2 * (len(widths) - 1)), *body]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], numeric: frozenset[int]) -> str:
+    cells = [
+        cell.rjust(width) if column in numeric else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  " + "  ".join(cells)
+
+
+def _wrapped(sentences: Iterable[str], *, bullet: str = "") -> list[str]:
+    indent = " " * len(bullet)
+    return [
+        (bullet if first == 0 else indent) + line
+        for sentence in sentences
+        for first, line in enumerate(_fill(sentence, WIDTH - len(bullet)))
+    ]
+
+
+def _fill(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _join(lines: Iterable[str]) -> str:
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,262 @@
+"""The measurements: each takes the stage and how often to look, and returns rows.
+
+Warm calls, cold starts, the start of the emulator and of the extension, and memory. What counts as met is decided
+by the targets here; nothing fails on them.
+"""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from rows import Rounds, Row, Target, compared, interleaved, tail
+from stage import (
+    EVENTS,
+    SETTLE_S,
+    Stage,
+    agree,
+    environments,
+    invocation_line,
+    peer_line,
+    printed_by,
+    recycle,
+    running,
+    whole_process_s,
+)
+
+from labkit.emulator.proc import proportional_bytes
+
+MIB = 1024 * 1024
+PEER = "FastAPI, http.client"
+WARM_UP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many rounds, and calls in a warm round."""
+
+    warm_rounds: int
+    warm_calls: int
+    cold_rounds: int
+    cold_sklearn_rounds: int
+    start_rounds: int
+    memory_rounds: int
+
+
+FULL = Effort(8, 500, 11, 7, 9, 5)
+QUICK = Effort(2, 25, 2, 1, 1, 1)
+
+
+# --- warm ---------------------------------------------------------------------------------------------------
+
+
+def warm(stage: Stage, effort: Effort) -> list[Row]:
+    """Calls that meet a used environment, against the same handler inside a web server."""
+    lines = {
+        "echo": invocation_line(stage.lab, "echo"),
+        "echo_peer": peer_line(stage.peer, "echo"),
+        "sklearn": invocation_line(stage.lab, "sklearn_price"),
+        "sklearn_peer": peer_line(stage.peer, "sklearn_price"),
+    }
+    calls = {**{name: line.call for name, line in lines.items()}, "boto3": boto3_call(stage)}
+    agree("echo", [calls["echo"], calls["echo_peer"], calls["boto3"]])
+    agree("sklearn_price", [calls["sklearn"], calls["sklearn_peer"]])
+    forms = {name: lambda call=call: timed(call, effort.warm_calls) for name, call in calls.items()}
+    found = interleaved(forms, effort.warm_rounds)
+    for line in lines.values():
+        line.close()
+    return warm_rows(found)
+
+
+def warm_rows(found: dict[str, Rounds]) -> list[Row]:
+    peer = found["echo_peer"]
+    return [
+        compared("warm_echo", "warm call: echo, http.client", "µs",
+                 rounds=found["echo"], against=PEER, floor=peer, target=Target(1.6)),
+        compared("warm_echo_boto3", "warm call: echo, boto3", "µs",
+                 rounds=found["boto3"], against=PEER + " (no boto3)", floor=peer),
+        compared("warm_sklearn", "warm call: sklearn, http.client", "µs",
+                 rounds=found["sklearn"], against=PEER, floor=found["sklearn_peer"], target=Target(1.25)),
+        tail("tail_echo", "99th percentile: echo, http.client", "µs", rounds=found["echo"], target=Target(2.5)),
+    ]  # fmt: skip
+
+
+def boto3_call(stage: Stage) -> Callable[[], bytes]:
+    client, payload = stage.lab.boto3("lambda"), json.dumps(EVENTS["echo"]).encode()
+
+    def call() -> bytes:
+        body: bytes = client.invoke(FunctionName="echo", Payload=payload)["Payload"].read()
+        return body
+
+    return call
+
+
+def timed(call: Callable[[], bytes], n: int) -> list[float]:
+    """Microseconds of each of n calls, after a few that are not counted."""
+    for _ in range(WARM_UP):
+        call()
+    clock, times = time.perf_counter_ns, []
+    gc.collect()
+    gc.disable()  # this process's garbage is not the callee's time
+    try:
+        for _ in range(n):
+            started = clock()
+            call()
+            times.append((clock() - started) / 1000)
+    finally:
+        gc.enable()
+    return times
+
+
+# --- cold ---------------------------------------------------------------------------------------------------
+
+COLD = {  # handler -> its row's words, at most so many times its floor
+    "echo": ("cold_echo", "cold start: echo", Target(2.2)),
+    "numpy_price": ("cold_numpy", "cold start: numpy", Target(1.15)),
+    "sklearn_price": ("cold_sklearn", "cold start: sklearn", Target(1.03)),
+}
+
+
+def cold(stage: Stage, effort: Effort) -> list[Row]:
+    """Calls that meet no environment, against a bare process that imports the handler and calls it once."""
+    rows = []
+    for name, (key, what, target) in COLD.items():
+        rounds = effort.cold_sklearn_rounds if name == "sklearn_price" else effort.cold_rounds
+        found = cold_rounds(stage, name, rounds)
+        rows.append(
+            compared(key, what, "ms", rounds=found["labkit"], against="python -c", floor=found["floor"], target=target)
+        )
+    return rows
+
+
+def cold_rounds(stage: Stage, name: str, rounds: int) -> dict[str, Rounds]:
+    line = invocation_line(stage.lab, name)
+    line.call()
+    code = f"import {name}; {name}.handler({EVENTS[name]!r}, None)"
+
+    def labkit() -> list[float]:
+        recycle(stage.lab, name)
+        started = time.perf_counter()
+        line.call()
+        return [(time.perf_counter() - started) * 1000]
+
+    def floor() -> list[float]:
+        return [whole_process_s(code, folder=stage.folder) * 1000]
+
+    found = interleaved({"labkit": labkit, "floor": floor}, rounds)
+    line.close()
+    recycle(stage.lab, name)
+    return found
+
+
+# --- the start of the emulator and of the extension ---------------------------------------------------------
+
+SERVE = ("-m", "labkit.cli", "serve", "--port", "0", "--parent-pipe")
+LIST_FUNCTIONS = "/2015-03-31/functions/"
+HEAVY = ("boto3", "matplotlib", "moto", "numpy", "pandas", "scipy", "sklearn", "uvicorn")
+LOAD_EXTENSION = f"""
+import json, sys, time
+started = time.perf_counter()
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+shell = InteractiveShell.instance(config=Config(HistoryManager={{"enabled": False}}))
+ready, known = time.perf_counter(), set(sys.modules)
+shell.run_line_magic("load_ext", "labkit")
+loaded = time.perf_counter()
+heavy = [name for name in {HEAVY!r} if name in sys.modules and name not in known]
+assert "labkit.notebook" in sys.modules
+print(json.dumps([(ready - started) * 1000, (loaded - ready) * 1000, heavy]))
+"""
+
+
+def start(effort: Effort) -> list[Row]:
+    """`labkit serve` until it answers, and `%load_ext labkit` in a fresh IPython. Nothing else need run."""
+    found = interleaved(
+        {"serve": served, "bare": lambda: [whole_process_s("pass") * 1000], "extension": extension_loaded},
+        effort.start_rounds,
+    )
+    extension = found["extension"]
+    return [
+        compared("serve", "labkit serve to first answer", "ms",
+                 rounds=found["serve"], against="python -c pass", floor=found["bare"], target=Target(10)),
+        compared("load_ext", "%load_ext labkit", "ms",
+                 rounds=[[added] for _, added in extension], against="IPython's own start",
+                 floor=[[ipython] for ipython, _ in extension], target=Target(150, of="median")),
+    ]  # fmt: skip
+
+
+def served() -> list[float]:
+    time.sleep(SETTLE_S)
+    started = time.perf_counter()
+    with running(*SERVE) as (_, endpoint):
+        list_functions(endpoint)
+        return [(time.perf_counter() - started) * 1000]
+
+
+def list_functions(endpoint: str) -> None:
+    """The cheapest operation of the Lambda API that proves the emulator is whole."""
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
+    connection.request("GET", LIST_FUNCTIONS)
+    with connection.getresponse() as answer:
+        functions = json.loads(answer.read())["Functions"]
+    connection.close()
+    if functions:
+        raise RuntimeError(f"a fresh emulator has functions: {functions}")
+
+
+def extension_loaded() -> list[float]:
+    """Milliseconds of IPython's start and of the extension's. Raises RuntimeError if it loads something heavy."""
+    ipython_ms, added_ms, heavy = json.loads(printed_by(LOAD_EXTENSION))
+    if heavy:
+        raise RuntimeError(f"%load_ext labkit imports {', '.join(heavy)}")
+    return [ipython_ms, added_ms]
+
+
+# --- memory -------------------------------------------------------------------------------------------------
+
+WAITING = "import sys; print('ready', flush=True); sys.stdin.read()"
+WITH_CLIENT = f"import awslambdaric.bootstrap; {WAITING}"
+
+
+def emulator_memory(effort: Effort) -> list[Row]:
+    """A fresh emulator that has answered once. Nothing else of labkit may run: it would share its pages."""
+    pairs = [emulator_and_bare() for _ in range(effort.memory_rounds)]
+    return [
+        compared("memory_emulator", "memory: emulator alone", "MiB",
+                 rounds=[[emulator] for emulator, _ in pairs], against="bare interpreter",
+                 floor=[[bare] for _, bare in pairs], target=Target(60, of="median")),
+    ]  # fmt: skip
+
+
+def emulator_and_bare() -> tuple[float, float]:
+    with running(*SERVE) as (pid, endpoint), running("-c", WAITING) as (bare, _):
+        list_functions(endpoint)
+        return resident_mib(pid), resident_mib(bare)
+
+
+def environment_memory(stage: Stage, effort: Effort) -> list[Row]:
+    """An idle echo environment against an interpreter that has only imported AWS's client, at the same moment."""
+    line = invocation_line(stage.lab, "echo")
+    pairs = []
+    for _ in range(effort.memory_rounds):
+        recycle(stage.lab, "echo")
+        line.call()
+        (environment,) = environments(stage.lab, "echo")
+        with running("-c", WITH_CLIENT) as (bare, _):
+            pairs.append((resident_mib(environment), resident_mib(bare)))
+    line.close()
+    return [
+        compared("memory_environment", "memory: idle echo environment", "MiB",
+                 rounds=[[environment] for environment, _ in pairs], against="bare interpreter + awslambdaric",
+                 floor=[[bare] for _, bare in pairs], target=Target(1.3)),
+    ]  # fmt: skip
+
+
+def resident_mib(pid: int) -> float:
+    """The proportional set size: a page that k processes share counts 1/k."""
+    return proportional_bytes([pid]) / MIB

@@ -1,0 +1,155 @@
+"""From measured rounds to a table: medians, ratios with bootstrap intervals, targets and verdicts.
+
+A **round** is one visit to one form (500 warm calls, or one cold start); the forms of a comparison take turns, in
+alternating order, so that a machine that drifts drifts for all of them. Medians and spreads are of all values. The
+ratio's interval resamples the rounds' medians, not the calls: calls of one round resemble one another, and an
+interval made of thousands of them would promise more than was measured.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median, quantiles
+
+from labkit.show.stats import ratio_interval
+
+Rounds = list[list[float]]
+FEWEST_FOR_PERCENTILES = 20
+HEADINGS = ("what", "median", "spread", "against", "ratio", "95 %", "target", "")
+PACKAGES = ("awslambdaric", "boto3", "fastapi", "uvicorn", "httptools", "uvloop", "ipython", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """At most `most`: of the ratio, or of the median in its own unit."""
+
+    most: float
+    of: str = "ratio"
+
+    def met(self, value: float, ratio: float) -> bool:
+        return (ratio if self.of == "ratio" else value) <= self.most
+
+    def words(self, unit: str) -> str:
+        return f"≤ {self.most:g} {'×' if self.of == 'ratio' else unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a median (`value`) beside the median it is compared with, in the same unit."""
+
+    key: str
+    what: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    against: str
+    against_value: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    target: str | None
+    met: bool | None
+    rounds: int
+
+
+def interleaved(forms: Mapping[str, Callable[[], list[float]]], rounds: int) -> dict[str, Rounds]:
+    """Visits every form once a round, back and forth."""
+    measured: dict[str, Rounds] = {name: [] for name in forms}
+    for i in range(rounds):
+        for name in list(forms) if i % 2 == 0 else reversed(forms):
+            measured[name].append(forms[name]())
+    return measured
+
+
+def compared(
+    key: str, what: str, unit: str, *, rounds: Rounds, against: str, floor: Rounds, target: Target | None = None
+) -> Row:
+    """A row whose ratio is that of two medians."""
+    values = [value for values in rounds for value in values]
+    low, high = _spread(values)
+    ratio, ratio_low, ratio_high = ratio_interval(list(map(median, rounds)), list(map(median, floor)))
+    return Row(
+        key, what, unit, median(values), low, high,
+        against, median(value for values in floor for value in values),
+        ratio, ratio_low, ratio_high,
+        target.words(unit) if target else None, target.met(median(values), ratio) if target else None, len(rounds),
+    )  # fmt: skip
+
+
+def tail(key: str, what: str, unit: str, *, rounds: Rounds, target: Target) -> Row:
+    """A row whose values are the rounds' 99th percentiles, against the medians of the same rounds."""
+    slowest = [[quantiles(values, n=100, method="inclusive")[98]] for values in rounds]
+    usual = [[median(values)] for values in rounds]
+    return compared(key, what, unit, rounds=slowest, against="its own median", floor=usual, target=target)
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) < FEWEST_FOR_PERCENTILES:
+        return min(values), max(values)
+    cuts = quantiles(values, n=20, method="inclusive")
+    return cuts[0], cuts[-1]
+
+
+# --- on a screen --------------------------------------------------------------------------------------------
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as text, with what the columns mean below."""
+    cells = [HEADINGS, *map(_cells, rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join([*lines, "", *NOTES])
+
+
+NOTES = (
+    "spread: 5th to 95th percentile of all values; of fewer than 20, smallest to largest. The 99th percentile is the",
+    "median of the rounds' own. 95 %: bootstrap interval of the ratio, from one value a round.",
+)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.what,
+        f"{_number(row.value)} {row.unit}",
+        f"{_number(row.low)} - {_number(row.high)}",
+        f"{row.against}: {_number(row.against_value)} {row.unit}",
+        f"{row.ratio:.2f}",
+        f"{row.ratio_low:.2f} - {row.ratio_high:.2f}",
+        row.target or "none",
+        "" if row.met is None else "met" if row.met else "not met",
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+# --- the machine --------------------------------------------------------------------------------------------
+
+
+def machine() -> dict[str, str]:
+    """What a reader needs to compare: nothing that names this computer or its folders."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": f"{_processor()}, {cores} cores",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "date": date.today().isoformat(),
+        "load": f"{os.getloadavg()[0]:.2f} processes in the last minute, before the first measurement",
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,54 @@
+"""The benchmark runs, reports every row and ends what it starts. How fast anything is, no test asserts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("bench")]
+
+ROWS = {
+    "warm_echo", "warm_echo_boto3", "warm_sklearn", "tail_echo", "cold_echo", "cold_numpy", "cold_sklearn",
+    "serve", "load_ext", "memory_emulator", "memory_environment",
+}  # fmt: skip
+NUMBERS = ("value", "low", "high", "against_value", "ratio", "ratio_low", "ratio_high")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A quick run: what it printed, its rows by key, and the mark that its processes inherited."""
+    results, mark = tmp_path_factory.mktemp("bench") / "results.json", uuid.uuid4().hex
+    finished = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("run.py")), "--quick", "--json", str(results)],
+        env={**os.environ, "BENCH_MARK": mark}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout, {row["key"]: row for row in json.loads(results.read_text())["rows"]}, mark
+
+
+def test_a_quick_run_reports_every_row_with_finite_numbers(run):
+    printed, rows, _ = run
+    assert set(rows) == ROWS
+    for row in rows.values():
+        assert all(math.isfinite(row[name]) and row[name] > 0 for name in NUMBERS), row
+        assert row["low"] <= row["value"] <= row["high"], row
+        assert row["what"] in printed
+
+
+def test_a_run_leaves_no_process_behind(run):
+    assert [p.cmdline() for p in psutil.process_iter() if carries(p, run[2])] == []
+
+
+def carries(process, mark):
+    try:
+        return process.environ().get("BENCH_MARK") == mark
+    except psutil.Error:
+        return False

@@ -1,0 +1,203 @@
+"""What a student sees and does in JupyterLab, checked in a real browser against a real kernel and emulator."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.xdist_group("browser")]
+
+PATIENCE_MS = 30_000
+GONE_S = 10
+ERROR = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
+HTML = '.jp-OutputArea-output[data-mime-type="text/html"]'
+FIGURE = f"{HTML} figure img"
+HELLO = '%%function hello\ndef handler(event, context):\n    return "hello " + event["name"]'
+ENDLESS = """\
+%%function endless --timeout 600
+import os
+import socket
+
+def handler(event, context):
+    with socket.create_connection(("127.0.0.1", event["port"])) as caller:
+        caller.sendall(f"{os.getpid()}\\n".encode())
+        caller.recv(1)  # nothing ever comes
+"""
+TOO_WIDE = """cells => cells.flatMap(cell => [...cell.querySelectorAll(".jp-OutputArea-output, .jp-OutputArea-output *")])
+    .filter(e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1)
+    .map(e => `${e.tagName}: ${e.textContent.slice(0, 80)}`)"""
+
+
+def labkit_processes(server) -> list[psutil.Process]:
+    """Emulators and environments of the server's kernels."""
+    return [p for p in server.processes() if re.search(r"labkit[./](emulator|runtime)", " ".join(p.cmdline()))]
+
+
+def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Which of them are still there, after they had time to end."""
+    return psutil.wait_procs(processes, timeout=GONE_S)[1]
+
+
+@pytest.fixture
+def caller() -> Iterator[socket.socket]:
+    """A socket that a handler can call, to say that it runs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(GONE_S)
+        yield server
+
+
+# --- the lesson ---------------------------------------------------------------------------------------------
+
+
+def test_only_the_cell_that_is_meant_to_fail_shows_an_error(lesson):
+    failed = lesson.panel.locator(".jp-CodeCell", has=lesson.page.locator(ERROR))
+    assert [cell.locator(".cm-content").inner_text() for cell in failed.all()] == ['%invoke predict_jsn {"rows": []}']
+
+
+def test_a_misspelt_function_is_answered_in_two_lines_without_frames(lesson):
+    said = lesson.cell("predict_jsn").locator(ERROR).inner_text().strip().splitlines()
+    assert said == [
+        "UnknownFunction: No function `predict_jsn`; deployed: hello, predict_json, predict_pickle.",
+        "Did you mean `predict_json`?",
+    ]
+
+
+def test_a_deployed_function_is_shown_as_a_card(lesson):
+    card = lesson.cell("%%function predict_pickle").locator(f"{HTML} table")
+    assert card.locator("caption").inner_text() == "predict_pickle: created"
+    row = card.locator("tr", has_text="requirements")
+    assert re.fullmatch(r"requirements\s+scikit-learn==[\d.]+", row.inner_text())
+
+
+def test_a_call_is_shown_with_its_result(lesson):
+    table = lesson.cell('%invoke hello {"name": "Ada"}').locator(f"{HTML} table")
+    assert table.locator("caption").inner_text().startswith("success · hello · ")
+    assert table.locator("td").all_inner_texts() == ['"Hello, Ada!"']
+
+
+def test_the_second_call_is_warm(lesson):
+    headlines = [lesson.cell(f'%invoke hello {{"name": "{name}"}}').locator("caption") for name in ("Ada", "Grace")]
+    assert [re.search(r"cold|warm", headline.inner_text())[0] for headline in headlines] == ["cold", "warm"]
+
+
+def test_a_failing_handler_shows_the_lines_of_its_cell(lesson):
+    table = lesson.cell('["high", 0').locator(f"{HTML} table")
+    shown = dict(zip(table.locator("th").all_inner_texts(), table.locator("td").all_inner_texts(), strict=True))
+    assert shown["error"].startswith("TypeError: ")
+    frames = re.findall(r'File "/var/task/predict_json\.py", line (\d+), in (\w+)', shown["where"])
+    # the cell's own line numbers, its magic being line 1
+    assert frames[0] == ("13", "handler")
+    assert ("9", "predict") in frames
+
+
+def test_cold_starts_are_shown_as_tables_with_captions(lesson):
+    captions = lesson.cell("%coldstart").locator(f"{HTML} caption").all_inner_texts()
+    assert captions == [
+        "Time per call, from the request's arrival to the handler's end",
+        "Parts of a cold start (medians)",
+        "The longest imports (medians)",
+    ]
+
+
+def test_the_cold_start_figure_is_drawn_and_says_in_words_what_it_shows(lesson):
+    image = lesson.cell("%coldstart").locator(FIGURE)
+    assert image.is_visible()
+    assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+    assert re.search(r"cold.*predict_json [\d.,]+ m?s.*predict_pickle [\d.,]+ m?s", image.get_attribute("alt"))
+
+
+def test_no_output_is_wider_than_its_place(lesson):
+    assert lesson.panel.locator(".jp-CodeCell").evaluate_all(TOO_WIDE) == []
+
+
+def test_no_output_is_wider_than_its_place_on_a_small_screen(lesson):
+    before = lesson.page.viewport_size
+    # a screen of 1280 by 800 at 125 % zoom
+    lesson.page.set_viewport_size({"width": 1024, "height": 640})
+    try:
+        assert lesson.panel.locator(".jp-CodeCell").evaluate_all(TOO_WIDE) == []
+    finally:
+        lesson.page.set_viewport_size(before)
+
+
+def test_the_lesson_writes_only_into_its_own_folder(lesson, server):
+    assert [path.name for path in server.lessons.iterdir() if path.is_dir()] == ["00-orientation"]
+
+
+# --- at the keyboard ----------------------------------------------------------------------------------------
+
+
+def test_tab_after_invoke_offers_the_deployed_functions(server, open_notebook):
+    notebook = open_notebook(server, server.write("tab.ipynb", "%load_ext labkit", HELLO, "help = 1", ""))
+    notebook.choose("Run", "runmenu:run-all")
+    notebook.cell("%%function").locator(HTML).wait_for(timeout=PATIENCE_MS)
+    notebook.wait_idle()
+    notebook.page.keyboard.press("Escape")
+    cell = notebook.type_in_last_cell("%invoke hel")
+    notebook.page.keyboard.press("Tab")
+    # the only candidate is typed in at once: `help` and `hello.txt` would be others
+    notebook.page.wait_for_function(
+        "cell => cell.querySelector('.cm-content').innerText === '%invoke hello'",
+        arg=cell.element_handle(),
+        timeout=PATIENCE_MS,
+    )
+
+
+def test_an_interrupt_gives_the_prompt_back_and_ends_the_environment(server, open_notebook, caller):
+    port = caller.getsockname()[1]
+    call = f'%invoke endless {{"port": {port}}}'
+    notebook = open_notebook(server, server.write("endless.ipynb", "%load_ext labkit", ENDLESS, call))
+    notebook.choose("Run", "runmenu:run-all")
+    connection, _ = caller.accept()
+    with connection:
+        connection.settimeout(GONE_S)
+        environment = psutil.Process(int(connection.makefile().readline()))
+        assert environment in labkit_processes(server)
+        notebook.choose("Kernel", "kernelmenu:interrupt")
+        notebook.wait_executed()
+        assert connection.recv(1) == b"", "the handler still holds its end"
+    assert left_of([environment]) == []
+    assert notebook.cell("%invoke").locator(ERROR).inner_text().strip() == (
+        "Interrupted: endless was stopped, and the environment it ran in is gone."
+    )
+
+
+def test_after_an_interrupt_the_notebook_goes_on(server, open_notebook, caller):
+    call = f'%invoke endless {{"port": {caller.getsockname()[1]}}}'
+    cells = ("%load_ext labkit", HELLO, ENDLESS, call, '%invoke hello {"name": "Ada"}')
+    notebook = open_notebook(server, server.write("goes-on.ipynb", *cells))
+    notebook.choose("Run", "runmenu:run-all")
+    caller.accept()[0].close
+    notebook.choose("Kernel", "kernelmenu:interrupt")
+    notebook.cell("%invoke endless").locator(ERROR).wait_for(timeout=PATIENCE_MS)
+    notebook.wait_idle()
+    notebook.cell("%invoke hello").locator(".cm-content").click()
+    notebook.page.keyboard.press("Shift+Enter")
+    notebook.cell("%invoke hello").locator(HTML).wait_for(timeout=PATIENCE_MS)
+    assert notebook.cell("%invoke hello").locator("td").all_inner_texts() == ['"hello Ada"']
+
+
+# --- the end ------------------------------------------------------------------------------------------------
+
+
+def test_a_kernel_that_is_shut_down_leaves_no_process_of_labkit(server, open_notebook):
+    before = set(server.processes())
+    notebook = open_notebook(server, server.write("shut-down.ipynb", "%load_ext labkit", HELLO, "%invoke hello {'name': 1}"))
+    notebook.run_all()
+    started = [process for process in labkit_processes(server) if process not in before]
+    assert len(started) >= 2, "an emulator and an environment should run"
+    notebook.choose("Kernel", "kernelmenu:shutdown")
+    assert left_of(started) == []
+
+
+def test_a_stopped_jupyterlab_leaves_no_process_behind(own_server, open_notebook):
+    notebook = open_notebook(own_server, own_server.write("stop.ipynb", "%load_ext labkit", HELLO, "%invoke hello {'name': 1}"))
+    notebook.run_all()
+    assert len(labkit_processes(own_server)) >= 2, "an emulator and an environment should run"
+    everything = own_server.processes()
+    own_server.stop()
+    assert left_of(everything) == []

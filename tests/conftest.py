@@ -1,0 +1,60 @@
+"""Shared fixtures: a lab per test process, and a watch that none of its processes outlives it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from labkit import Lab
+
+
+def labkit_processes() -> list[psutil.Process]:
+    """Emulators and environments below this process."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if "labkit.emulator" in line or "labkit/runtime/bootstrap.py" in line:
+            found.append(process)
+    return found
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Waits for what other processes make true; fails after fifteen seconds."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 15
+        while not condition():
+            assert time.monotonic() < deadline, "this should have become true by now"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def shared_lab() -> Iterator[Lab]:
+    """One emulator for all tests of this process."""
+    with Lab() as lab:
+        yield lab
+    assert labkit_processes() == []
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """A lab without functions."""
+    yield shared_lab
+    for name in shared_lab.names():
+        shared_lab.delete(name)
+
+
+@pytest.fixture
+def own_lab() -> Iterator[Lab]:
+    """A lab that the test may break."""
+    with Lab(notice=lambda message: None) as lab:
+        yield lab

@@ -1,0 +1,225 @@
+"""The magics in a real IPython shell on a real emulator."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from labkit.client import DeployedFunction, Outcome, Outcomes
+from labkit.errors import (
+    AmbiguousHandler,
+    BadMagicLine,
+    InvocationFailed,
+    MissingInclude,
+    NoHandler,
+    PayloadUnreadable,
+    SourceSyntaxError,
+    UndefinedNames,
+    UnknownFunction,
+)
+
+pytestmark = pytest.mark.process
+
+ECHO = "%%function echo\ndef handler(event, context):\n    return event\n"
+
+
+def test_a_cell_becomes_a_function_bound_to_its_name(shell):
+    shown = shell.run(ECHO)
+    assert isinstance(shown, DeployedFunction)
+    assert shell.names["echo"] is shown
+
+
+def test_a_name_with_a_hyphen_is_bound_with_an_underscore(shell):
+    shell.run(ECHO.replace("echo", "echo-it"))
+    assert shell.names["echo_it"].name == "echo-it"
+
+
+def test_o_binds_the_function_to_a_variable_too(shell):
+    shell.run(ECHO.replace("%%function echo", "%%function echo -o mine"))
+    assert shell.names["mine"] is shell.names["echo"]
+
+
+def test_every_option_arrives(shell, tmp_path):
+    (tmp_path / "a.txt").write_text("A")
+    (tmp_path / "b.txt").write_text("B")
+    f = shell.run(
+        "%%function f --memory 256 --timeout 7 --env ONE=1 --env TWO='x y' --include a.txt b.txt "
+        "--handler second --description 'what it does'\n"
+        "def first(event, context): pass\n"
+        "def second(event, context): return open('a.txt').read() + open('b.txt').read()\n"
+    )
+    assert (f.memory_mb, f.timeout_s, dict(f.variables)) == (256, 7, {"ONE": "1", "TWO": "x y"})
+    assert f.handler == "f.second"
+    assert f.invoke().payload == "AB"
+
+
+def test_an_unchanged_cell_is_not_deployed_again(shell):
+    shell.run(ECHO)
+    assert shell.run(ECHO).change == "unchanged"
+
+
+def test_invoke_takes_json_with_spaces_and_dollars_as_it_is(shell):
+    shell.run(ECHO)
+    assert shell.run('%invoke echo {"a": [1, 2],  "b": "$HOME {x}", "c": null}').payload == {
+        "a": [1, 2],
+        "b": "$HOME {x}",
+        "c": None,
+    }
+
+
+def test_invoke_takes_an_expression_of_the_notebook(shell):
+    shell.run(ECHO)
+    shell.names["X"] = np.array([[1.5, 2.5], [3.5, 4.5]])
+    assert shell.run('%invoke echo {"x": X[0], "n": len(X)}').payload == {"x": [1.5, 2.5], "n": 2}
+
+
+def test_invoke_takes_an_expression_of_the_function_it_stands_in(shell):
+    shell.run(ECHO)
+    shell.run("def ask():\n    local = 7\n    return get_ipython().run_line_magic('invoke', 'echo local')\nr = ask()")
+    assert shell.names["r"].payload == 7
+
+
+def test_invoke_takes_a_file(shell, tmp_path):
+    shell.run(ECHO)
+    (tmp_path / "event.json").write_text('{"from": "file"}')
+    assert shell.run("%invoke echo @event.json").payload == {"from": "file"}
+
+
+def test_invoke_without_a_payload_sends_an_empty_event(shell):
+    shell.run(ECHO)
+    assert shell.run("%invoke echo").payload == {}
+
+
+def test_invoke_can_be_assigned(shell):
+    shell.run(ECHO)
+    shell.run("r = %invoke echo -5")
+    assert shell.names["r"].payload == -5
+
+
+def test_a_failing_handler_is_an_outcome(shell):
+    shell.run(ECHO.replace("return event", "return event['x']"))
+    outcome = shell.run("%invoke echo {}")
+    assert isinstance(outcome, Outcome)
+    assert 'File "/var/task/echo.py", line 3, in handler' in outcome.error.stack_trace[0]
+
+
+def test_check_makes_a_failing_handler_an_error(shell):
+    shell.run(ECHO.replace("return event", "return event['x']"))
+    with pytest.raises(InvocationFailed, match="echo failed with KeyError"):
+        shell.run("%invoke echo --check {}")
+
+
+def test_coldstart_measures_and_draws(shell):
+    shell.run(ECHO)
+    outcomes = shell.run('%coldstart echo -n 2 --payload {"a": "b c"}')
+    assert isinstance(outcomes, Outcomes)
+    assert outcomes.items[0].payload == {"a": "b c"}
+    shown = shell.show(outcomes)
+    assert "cold" in shown["text/plain"]
+    assert "<img" in shown["text/html"]
+    assert 'alt="' in shown["text/html"]
+
+
+def test_coldstart_compares_two_functions(shell):
+    shell.run(ECHO)
+    shell.run(ECHO.replace("echo", "other"))
+    assert [s.label for s in shell.run("%coldstart echo other -n 1").series] == ["echo", "other"]
+
+
+def test_coldstart_takes_memory_sizes(shell):
+    shell.run(ECHO)
+    assert [s.label for s in shell.run("%coldstart echo -n 1 --memory 128,256").series] == ["echo, 128 MB", "echo, 256 MB"]
+
+
+def test_functions_lists_what_is_deployed(shell):
+    shell.run(ECHO)
+    shown = shell.run("%functions")
+    assert [f.name for f in shown.value] == ["echo"]
+    assert "echo.handler" in repr(shown)
+
+
+def test_logs_show_the_last_lines(shell):
+    shell.run(ECHO.replace("return event", "print('seen', event)"))
+    shell.run("%invoke echo 1")
+    shown = shell.run("%logs echo -n 3")
+    assert [line.split()[0] for line in shown.value[0][1]] == ["seen", "END", "REPORT"]
+
+
+def test_lab_shows_the_emulator(shell, lab):
+    assert lab.endpoint in repr(shell.run("%lab"))
+
+
+def test_records_show_text_html_and_facts(shell):
+    shell.run(ECHO)
+    for value in (shell.names["echo"], shell.run("%invoke echo 1")):
+        shown = shell.show(value)
+        assert set(shown) >= {"text/plain", "text/html", "application/vnd.labkit.v1+json"}
+        json.dumps(shown["application/vnd.labkit.v1+json"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "error", "message"),
+    [
+        ("%%function f\nx = 1", NoHandler, "No handler in this cell"),
+        ("%%function f\ndef handler(e, c:\n    pass", SourceSyntaxError, r"line 2 of the cell"),
+        ("%%function f\ndef a(e, c): pass\ndef b(e, c): pass", AmbiguousHandler, "a, b"),
+        (
+            "%%function f\n\ndef handler(e, c):\n    return scaler.transform(e)",
+            UndefinedNames,
+            "`scaler` is used on line 4 but not defined in this cell: define it here, or ship it with --include",
+        ),
+        ("%%function f --include no.txt\ndef handler(e, c): pass", MissingInclude, r"no\.txt"),
+        ("%%function f --memroy 256\ndef handler(e, c): pass", BadMagicLine, "Did you mean --memory"),
+        ("%%function f --memory 1 --memory 2\ndef handler(e, c): pass", BadMagicLine, "stands 2 times"),
+        ("%%function f --memory\ndef handler(e, c): pass", BadMagicLine, "expected one argument"),
+        ("%%function f --env X\ndef handler(e, c): pass", BadMagicLine, "NAME=VALUE"),
+        ("%%function\ndef handler(e, c): pass", BadMagicLine, "required: name"),
+        ('%%function f --description "open\ndef handler(e, c): pass', BadMagicLine, "cannot be read"),
+        ("%invoke predcit {}", UnknownFunction, "No function `predcit`"),
+        ("%invoke echo {oops", PayloadUnreadable, "neither JSON"),
+        ("%invoke echo nowhere", PayloadUnreadable, "`nowhere`"),
+        ("%invoke echo 1/0", PayloadUnreadable, "ZeroDivisionError"),
+        ("%invoke echo @none.json", PayloadUnreadable, r"@none\.json"),
+        ("%coldstart echo -n 0", BadMagicLine, "at least one"),
+        ("%coldstart echo --memory 1;2", BadMagicLine, "whole numbers"),
+        ("%logs nothing", UnknownFunction, "No function `nothing`"),
+        ("%lab stpo", BadMagicLine, "Did you mean %lab stop"),
+    ],
+)
+def test_a_mistake_is_a_short_error_that_says_what_to_try(shell, cell, error, message):
+    shell.run(ECHO)
+    with pytest.raises(error) as caught:
+        shell.run(cell)
+    shown = "\n".join(caught.value._render_traceback_())
+    assert len(shown.splitlines()) <= 5
+    assert __import__("re").search(message, shown)
+    assert [f.name for f in shell.run("%functions").value] == ["echo"]
+
+
+def test_stop_ends_the_lab_and_the_next_function_starts_a_new_one(empty_shell):
+    empty_shell.run(ECHO)
+    first = empty_shell.names["echo"].url
+    empty_shell.run("%lab stop")
+    empty_shell.run(ECHO)
+    assert empty_shell.names["echo"].url != first
+    assert empty_shell.run("%invoke echo 1").payload == 1
+
+
+def test_restart_keeps_the_functions(empty_shell):
+    empty_shell.run(ECHO)
+    empty_shell.run("%lab restart")
+    assert empty_shell.run("%invoke echo 1").payload == 1
+
+
+def test_a_killed_emulator_is_announced_and_replaced(empty_shell, wait_until, capsys):
+    import psutil
+
+    empty_shell.run(ECHO)
+    emulator = psutil.Process(empty_shell.run("%lab").value["pid"])
+    emulator.kill()
+    wait_until(lambda: emulator.status() == psutil.STATUS_ZOMBIE)
+    capsys.readouterr()
+    assert empty_shell.run("%invoke echo 1").payload == 1
+    assert "The lab's emulator was killed by signal 9" in capsys.readouterr().out

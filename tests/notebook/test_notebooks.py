@@ -1,0 +1,136 @@
+"""Whole notebooks under nbclient, and their failing twins under nbclient and nbmake."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+pytestmark = pytest.mark.process
+
+TEN_CELLS = [
+    "%load_ext labkit",
+    "%%function double --memory 256\ndef handler(event, context):\n    print('doubling', event)\n    return 2 * event\n",
+    "%invoke double 21",
+    "r = %invoke double [1]",
+    "assert r.payload == [1, 1], r.payload",
+    "%%function triple\ndef handler(event, context):\n    return 3 * event",
+    "%invoke triple 14",
+    "c = %coldstart triple -n 2 --payload 1",
+    "assert len(c.cold) == 2 and len(c.warm) == 8",
+    "%functions",
+]
+
+
+def notebook(cells):
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+
+
+def run(nb, folder):
+    return NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+
+
+def texts(cell):
+    return [o.get("text") or o["data"]["text/plain"] for o in cell.outputs]
+
+
+def test_ten_cells_with_the_magics_pass(tmp_path):
+    done = run(notebook(TEN_CELLS), tmp_path)
+    assert texts(done.cells[2])[0].splitlines()[1:] == ["42", "log:", "  doubling 21"]
+
+
+def test_a_misspelt_function_fails_under_nbclient_with_labkits_own_words(tmp_path):
+    with pytest.raises(CellExecutionError) as caught:
+        run(notebook([*TEN_CELLS, "%invoke dubble 1"]), tmp_path)
+    assert caught.value.ename == "UnknownFunction"
+    assert "Did you mean `double`?" in caught.value.evalue
+
+
+@pytest.mark.parametrize(("last", "status"), [("%invoke double 1", 0), ("%invoke dubble 1", 1)])
+def test_nbmake_agrees(tmp_path, last, status):
+    path = tmp_path / "lesson.ipynb"
+    nbformat.write(notebook([*TEN_CELLS[:2], last]), path)
+    command = [sys.executable, "-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-q", str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, done.stdout
+    if status:
+        assert "No function `dubble`" in done.stdout
+
+
+def test_the_text_of_two_runs_is_the_same_but_for_timings(tmp_path):
+    cells = [*TEN_CELLS[:3], "%invoke triple 1", "%invoke double {"]
+    cells[3] = TEN_CELLS[5]
+    first, second = (run(notebook(cells[:4]), tmp_path) for _ in range(2))
+    for a, b in zip(first.cells, second.cells, strict=True):
+        assert [t.splitlines()[1:] for t in texts(a)] == [t.splitlines()[1:] for t in texts(b)]
+
+
+def test_two_notebooks_at_once_have_labs_of_their_own(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: run(notebook(TEN_CELLS), tmp_path), range(2)))
+    urls = {nb.cells[1].outputs[0]["data"]["text/html"].split("http://")[1].split("/")[0] for nb in done}
+    assert len(urls) == 2
+
+
+SLOW = """%%function slow --timeout 300
+import os, time
+def handler(event, context):
+    with open(event + ".new", "w") as file: file.write(str(os.getpid()))
+    os.rename(event + ".new", event)
+    time.sleep(200)
+"""
+
+
+def test_an_interrupted_cell_ends_at_once_and_ends_its_handler(tmp_path):
+    note = tmp_path / "pid"
+    nb = notebook(["%load_ext labkit", SLOW, f'%invoke slow "{note}"', "%functions"])
+    client = NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    with client.setup_kernel():
+        for index in (0, 1):
+            client.execute_cell(nb.cells[index], index)
+        kernel = psutil.Process(client.km.provisioner.process.pid)
+        interrupter = threading.Thread(target=interrupt_when_there, args=(kernel, note))
+        interrupter.start()
+        with pytest.raises(CellExecutionError) as caught:
+            client.execute_cell(nb.cells[2], 2)
+        interrupter.join()
+        assert "slow was stopped" in caught.value.traceback
+        assert "Traceback" not in caught.value.traceback
+        client.execute_cell(nb.cells[3], 3)  # the kernel and the lab still answer
+        assert psutil.wait_procs(processes(int(note.read_text())), timeout=10)[1] == []
+
+
+def interrupt_when_there(kernel, note):
+    """Interrupts the kernel, as a frontend does, once the handler runs."""
+    while not note.exists():
+        time.sleep(0.01)
+    kernel.send_signal(signal.SIGINT)
+
+
+def processes(pid):
+    try:
+        return [psutil.Process(pid)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_a_killed_kernel_leaves_no_process(tmp_path):
+    nb = notebook(["%load_ext labkit", TEN_CELLS[1], "%invoke double 1"])
+    client = NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    with client.setup_kernel():
+        for index, cell in enumerate(nb.cells):
+            client.execute_cell(cell, index)
+        kernel = psutil.Process(client.km.provisioner.process.pid)
+        below = kernel.children(recursive=True)
+        assert len(below) >= 2
+        kernel.kill()
+        assert psutil.wait_procs(below, timeout=15)[1] == []

@@ -1,0 +1,100 @@
+"""Fixed records: every time in them is a round number, so that exact texts can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from labkit.model import FunctionError, InitPhases, Outcome, Outcomes, Status, Trace
+
+
+@dataclass(frozen=True)
+class FakeFunction:
+    name: str = "predict"
+    arn: str = "arn:aws:lambda:us-east-1:123456789012:function:predict"
+    url: str | None = None
+    handler: str = "predict.handler"
+    runtime: str = "python3.13"
+    memory_mb: int = 256
+    timeout_s: int = 3
+    version: str = "$LATEST"
+    code_sha256: str = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="
+    size_bytes: int = 1234
+    variables: dict[str, str] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    change: str = "created"
+
+
+@pytest.fixture
+def function() -> type[FakeFunction]:
+    return FakeFunction
+
+
+@pytest.fixture
+def warm() -> Callable[..., Trace]:
+    def make(duration_s: float = 0.004, queued_s: float = 0.001, **changes: object) -> Trace:
+        values = {
+            "request_id": "r1",
+            "function_name": "predict",
+            "version": "$LATEST",
+            "environment_id": "e1",
+            "log_stream": "stream",
+            "arrived_at": 0.0,
+            "queued_s": queued_s,
+            "duration_s": duration_s,
+            "memory_mb": 256,
+            "max_memory_mb": 96,
+            "status": Status.SUCCESS,
+        }
+        return Trace(**{**values, **changes})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def cold(warm: Callable[..., Trace]) -> Callable[..., Trace]:
+    """A cold call of 100 ms times `scale`: 10 process, 20 runtime, 40 imports, 20 module, 2 hand-over, 8 handler."""
+
+    def make(scale: float = 1.0, imports: tuple[tuple[str, float], ...] = (), **changes: object) -> Trace:
+        phases = InitPhases(0.010 * scale, 0.020 * scale, 0.040 * scale, 0.020 * scale, imports)
+        values = {"init_s": phases.total_s, "phases": phases, **changes}
+        return warm(duration_s=0.008 * scale, queued_s=0.092 * scale, **values)
+
+    return make
+
+
+@pytest.fixture
+def outcome(warm: Callable[..., Trace]) -> Callable[..., Outcome]:
+    def make(payload: object = None, **changes: object) -> Outcome:
+        values = {"function_name": "predict", "status": Status.SUCCESS, "payload": payload, "trace": warm(), **changes}
+        return Outcome(**values)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def failed(outcome: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    def make(
+        error_type: str, message: str, stack: tuple[str, ...] = (), *, status: Status = Status.ERROR, **changes: object
+    ) -> Outcome:
+        error = FunctionError(error_type, message, stack)
+        payload = {"errorType": error_type, "errorMessage": message}
+        return outcome(payload, status=status, error=error, **changes)
+
+    return make
+
+
+@pytest.fixture
+def series(warm: Callable[..., Trace], cold: Callable[..., Trace]) -> Callable[..., Outcomes]:
+    """Seven cold calls of 100 ms times `scale` and nine warm ones of 5 ms, each group all alike."""
+
+    def make(
+        label: str = "model", scale: float = 1.0, *, n_cold: int = 7, n_warm: int = 9, **changes: object
+    ) -> Outcomes:
+        traces = [cold(scale, **changes)] * n_cold + [warm()] * n_warm
+        return Outcomes(label, tuple(Outcome(label, Status.SUCCESS, 1, trace=trace) for trace in traces))
+
+    return make

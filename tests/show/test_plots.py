@@ -1,0 +1,164 @@
+"""Figures: titles, units, labels, alternative text; drawn without pyplot and without global state."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+from labkit.model import Outcome, Outcomes, Status
+from labkit.show import html, plots
+
+
+def axes_of(figure):
+    return figure.axes[0], figure.axes[1]
+
+
+def words_of(figure):
+    texts = [t.get_text() for axes in figure.axes for t in axes.texts]
+    legends = [t.get_text() for legend in figure.legends for t in legend.get_texts()]
+    return [t.strip() for t in texts + legends]
+
+
+def test_the_title_is_the_question_that_the_figure_answers(series):
+    assert plots.coldstart(series()).get_suptitle() == "Where does the first call spend its time?"
+
+
+def test_both_panels_have_titles_and_axis_labels_with_units(series):
+    bars, dots = axes_of(plots.coldstart(series()))
+    assert [bars.get_xlabel(), dots.get_xlabel()] == ["time since the request (ms)", "time per call (ms, logarithmic)"]
+    assert bars.get_ylabel() == "series"
+    assert all(axes.get_title() for axes in (bars, dots))
+
+
+def test_a_bar_is_made_of_the_medians_in_order(series):
+    bars, _ = axes_of(plots.coldstart(series()))
+    assert [round(patch.get_width(), 3) for patch in bars.patches] == [10, 20, 40, 20, 2, 8]
+    assert [round(patch.get_x(), 3) for patch in bars.patches] == [0, 10, 30, 70, 90, 92]
+
+
+def test_a_bar_ends_with_its_total(series):
+    assert "100 ms" in words_of(plots.coldstart(series()))
+
+
+def test_a_bar_too_small_to_read_says_its_longest_part(series):
+    assert "longest: imports, 40.0 ms" in words_of(plots.coldstart(series("large", 30) + series("small")))
+
+
+def test_parts_differ_by_hatch_as_well_as_by_colour(series):
+    (legend,) = plots.coldstart(series()).legends
+    hatches = [patch.get_hatch() for patch in legend.get_patches()]
+    assert len(hatches) == len(set(hatches)) == 6
+
+
+def test_every_call_is_a_dot_and_cold_and_warm_have_their_own_marker(series):
+    from matplotlib.collections import PathCollection
+
+    _, dots = axes_of(plots.coldstart(series()))
+    cold, warm = (group for group in dots.collections if isinstance(group, PathCollection))
+    assert (len(cold.get_offsets()), len(warm.get_offsets())) == (7, 9)
+    assert len(cold.get_paths()[0].vertices) != len(warm.get_paths()[0].vertices)
+
+
+def test_the_axis_of_the_calls_is_logarithmic_and_the_bars_are_not(series):
+    bars, dots = axes_of(plots.coldstart(series()))
+    assert (bars.get_xscale(), dots.get_xscale()) == ("linear", "log")
+
+
+def test_the_warm_median_is_written_beside_its_dots(series):
+    assert {"cold 100 ms", "warm 5.00 ms"} <= set(words_of(plots.coldstart(series())))
+
+
+def test_every_series_is_a_row_with_its_label(series):
+    bars, _ = axes_of(plots.coldstart(series("a") + series("b", 2)))
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_dollar_sign_in_a_label_is_no_formula(series):
+    bars, _ = axes_of(plots.coldstart(series("price $x_1$")))
+    (label,) = bars.get_yticklabels()
+    assert label.get_parse_math() is False
+
+
+def test_an_endpoint_without_phases_gets_one_part_for_its_init(series):
+    assert "init" in words_of(plots.coldstart(series(phases=None)))
+
+
+@pytest.mark.parametrize("counts", [(0, 9), (7, 0), (1, 1), (0, 0)])
+def test_few_or_no_calls_still_make_a_picture(series, counts):
+    n_cold, n_warm = counts
+    assert plots.png(plots.coldstart(series(n_cold=n_cold, n_warm=n_warm))).startswith(b"\x89PNG")
+
+
+def test_calls_that_took_no_time_at_all_still_make_a_picture(cold, warm):
+    nothing = (cold(0.0), warm(duration_s=0.0, queued_s=0.0))
+    outcomes = Outcomes("f", tuple(Outcome("f", Status.SUCCESS, trace=trace) for trace in nothing))
+    assert plots.png(plots.coldstart(outcomes)).startswith(b"\x89PNG")
+
+
+def test_the_alternative_text_says_the_numbers(series):
+    assert plots.alt_coldstart(series()) == (
+        "Median time of a first (cold) call: model 100 ms, its longest part imports (40.0 ms, 40 %)."
+        " Median time of a warm call: model 5.00 ms."
+    )
+
+
+def test_the_alternative_text_compares_the_series(series):
+    alt = plots.alt_coldstart(series("a", n_warm=0) + series("b", 3))
+    assert "a 100 ms" in alt
+    assert "b 300 ms" in alt
+    assert alt.endswith("Median time of a warm call: b 5.00 ms.")
+
+
+def test_the_alternative_text_of_no_calls_says_so(series):
+    alt = plots.alt_coldstart(series(n_cold=0, n_warm=0))
+    assert alt == "No cold call was measured. No warm call was measured."
+
+
+def test_the_picture_carries_its_alternative_text_and_shows_960_pixels_wide(series):
+    image = pytest.importorskip("PIL.Image")
+    outcomes = series("größe")
+    png = plots.png(plots.coldstart(outcomes))
+    picture = image.open(io.BytesIO(png))
+    picture.load()
+    assert picture.text["Description"] == plots.alt_coldstart(outcomes)
+    assert picture.size[0] == plots.WIDTH_IN * plots.DOTS_PER_INCH
+    assert f"width:{round(plots.WIDTH_IN * 96)}px" in html.figure(png, "", "")
+
+
+def test_the_same_records_give_the_same_picture(series):
+    assert plots.png(plots.coldstart(series())) == plots.png(plots.coldstart(series()))
+
+
+def test_a_students_own_plot_style_is_left_alone_and_does_not_show(series):
+    import matplotlib
+
+    with matplotlib.rc_context({"text.color": "white", "axes.edgecolor": "white"}):
+        figure = plots.coldstart(series())
+        assert matplotlib.rcParams["text.color"] == "white"
+    assert {t.get_color() for t in figure.axes[0].texts} == {"black"}
+
+
+def in_a_fresh_interpreter(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.process
+def test_importing_every_part_of_show_loads_no_matplotlib_numpy_or_ipython():
+    code = (
+        "import sys; from labkit.show import calls, cards, data, html, measures, plots, stats, text, words;"
+        "print(*({'matplotlib', 'numpy', 'IPython'} & set(sys.modules)))"
+    )
+    assert in_a_fresh_interpreter(code) == []
+
+
+@pytest.mark.process
+def test_drawing_a_figure_loads_no_pyplot():
+    code = (
+        "import sys; from labkit.model import Outcomes; from labkit.show import plots;"
+        "plots.png(plots.coldstart(Outcomes('f', ())));"
+        "print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
+    )
+    assert in_a_fresh_interpreter(code) == ["True", "False"]

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit import __version__, cli
+from labkit.show.data import MIME
+
+LABKIT = [sys.executable, "-m", "labkit.cli"]
+ROOT = str(Path(cli.__file__).resolve().parents[1])
+pytestmark = pytest.mark.process
+
+
+def labkit(*words: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": ROOT, **variables}
+    return subprocess.run([*LABKIT, *words], capture_output=True, text=True, cwd=folder, env=environ, timeout=120)
+
+
+def write_notebook(path: Path, *sources: str) -> Path:
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources]), path)
+    return path
+
+
+def test_version_is_the_packages():
+    assert labkit("--version").stdout == f"labkit {__version__}\n"
+
+
+def test_help_names_every_command():
+    said = labkit("--help").stdout
+    assert all(f"    {name} " in said for name in cli.COMMANDS)
+
+
+def test_no_command_shows_the_help():
+    assert labkit().stdout == labkit("--help").stdout
+
+
+def test_help_loads_neither_jupyter_nor_the_emulator():
+    code = "import sys; from labkit.cli import main; main([]); print(*sys.modules, sep='\\n', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": ROOT})
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "labkit" in loaded
+    assert not loaded & {"nbclient", "nbformat", "jupyter_client", "rich", "psutil", "boto3", "uvicorn", "IPython"}
+
+
+def test_a_misspelt_command_names_the_nearest():
+    done = labkit("docter")
+    assert done.returncode == 2
+    assert "Did you mean `labkit doctor`?" in done.stderr
+
+
+def test_a_command_like_no_other_names_them_all():
+    assert "run, lab, serve, doctor" in labkit("xyzzy").stderr
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan", "soon"])
+def test_a_timeout_must_be_a_time(seconds):
+    assert labkit("run", f"--timeout={seconds}").returncode == 2
+
+
+# --- run -------------------------------------------------------------------
+
+
+def test_run_outside_a_terminal_shows_plain_lines_and_the_summary(tmp_path):
+    fact = {"kind": "function", "name": "predict", "memory_mb": 256, "size_bytes": 900, "requirements": []}
+    show_fact = f"display({json.dumps({MIME: fact})}, raw=True)"
+    done = labkit("run", str(write_notebook(tmp_path / "one.ipynb", "import labkit", show_fact)))
+    assert done.returncode == 0
+    assert "one: cell 1 of 2: import labkit\n" in done.stdout
+    assert "predict" in done.stdout.partition("Deployed")[2]
+    assert not any(ord(character) < 32 and character != "\n" for character in done.stdout)
+    assert done.stderr == ""
+
+
+def test_run_fails_with_the_cell_and_its_error(tmp_path):
+    done = labkit("run", str(write_notebook(tmp_path / "bad.ipynb", "a = 1", "a / 0")))
+    assert done.returncode == 1
+    assert "Cell 2 of the notebook: a / 0" in done.stdout
+    assert "ZeroDivisionError: division by zero" in done.stdout
+
+
+def test_run_stops_a_cell_at_the_timeout(tmp_path):
+    done = labkit("run", "--timeout", "0.5", str(write_notebook(tmp_path / "endless.ipynb", "while True: pass")))
+    assert done.returncode == 1
+    assert "CellTimeout" in done.stdout
+    assert done.stderr == ""
+
+
+def test_run_of_an_unknown_lesson_is_two_lines_and_no_traceback():
+    done = labkit("run", "no-such-lesson")
+    assert done.returncode == 1
+    assert done.stderr.startswith("labkit: No lesson `no-such-lesson`")
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_run_of_a_missing_file_says_which():
+    done = labkit("run", "none.ipynb")
+    assert done.returncode == 1
+    assert "There is no file none.ipynb." in done.stdout
+
+
+def test_ctrl_c_ends_a_run_with_130_and_without_a_traceback(tmp_path):
+    path = write_notebook(tmp_path / "endless.ipynb", "while True: pass")
+    environ = {**os.environ, "PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*LABKIT, "run", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+    ) as process:
+        assert process.stdout is not None
+        assert "cell 1 of 1" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "Interrupted.\n"
+
+
+# --- lab, serve, doctor ----------------------------------------------------
+
+
+def test_lab_opens_this_interpreters_jupyterlab_on_the_lessons():
+    command = cli.lab_command(Path("/lessons"), port=8899, browser=False)
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert command[3:] == ["--ServerApp.root_dir=/lessons", "--ServerApp.port=8899", "--no-browser"]
+
+
+def test_lab_opens_a_browser_unless_told_not_to():
+    assert "--no-browser" not in cli.lab_command(Path("/lessons"), port=None, browser=True)
+
+
+@pytest.mark.skipif(not Path(ROOT, "lessons").is_dir(), reason="there are no lessons next to the package")
+def test_lab_gives_back_the_status_of_jupyterlab(tmp_path):
+    fake = tmp_path / "jupyterlab"
+    fake.mkdir()
+    (fake / "__init__.py").write_text("")
+    (fake / "__main__.py").write_text("import sys, labkit; print(sys.argv[1:]); sys.exit(7)")
+    done = labkit("lab", "--port", "1234", PYTHONPATH=os.pathsep.join([str(tmp_path), ROOT]), folder=tmp_path)
+    assert done.returncode == 7
+    assert "--ServerApp.port=1234" in done.stdout
+
+
+def test_lab_without_jupyterlab_says_how_to_install_it():
+    code = "import sys; sys.modules['jupyterlab'] = None; from labkit.cli import main; sys.exit(main(['lab']))"
+    environ = {**os.environ, "PYTHONPATH": ROOT}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ)
+    assert done.returncode == 1
+    assert f"{sys.executable} -m pip install jupyterlab" in done.stderr
+
+
+def test_copied_lessons_never_overwrite_a_students_file(tmp_path, capsys):
+    lessons, mine = tmp_path / "lessons", tmp_path / "mine"
+    (lessons / "00").mkdir(parents=True)
+    (lessons / "00" / "00.ipynb").write_text("new")
+    (lessons / "00" / "checks.py").write_text("checks")
+    (mine / "00").mkdir(parents=True)
+    (mine / "00" / "00.ipynb").write_text("my work")
+    assert cli.copy_lessons(lessons, mine) == mine
+    assert (mine / "00" / "00.ipynb").read_text() == "my work"
+    assert (mine / "00" / "checks.py").read_text() == "checks"
+    assert f"The lessons are in {mine}" in capsys.readouterr().out
+
+
+def test_serve_passes_its_options_through():
+    done = labkit("serve", "--no-such-option")
+    assert done.returncode == 2
+    assert "--no-such-option" in done.stderr
+
+
+def test_doctor_prints_a_row_for_each_finding():
+    done = labkit("doctor", COLUMNS="200")
+    assert importlib.metadata.version("psutil") in done.stdout
+    assert all(topic in done.stdout for topic in ("freezing", "lifeline", "scratch folder", "leftovers"))
+
+
+def test_doctor_fails_when_something_essential_is_missing():
+    done = labkit("doctor", LABKIT_SCRATCH="/proc/self")
+    assert done.returncode == 1
+    assert "missing" in done.stdout
+
+
+def test_a_misspelt_setting_is_two_lines_and_no_traceback():
+    done = labkit("doctor", LABKIT_SCRATCHH="/tmp")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "labkit: LABKIT_SCRATCHH: there is no such setting.",
+        "Did you mean LABKIT_SCRATCH?",
+    ]

@@ -1,0 +1,296 @@
+"""The scheduler's rules, one by one, and a random walk that looks for a broken invariant."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from labkit.model import Phase
+from labkit.scheduler import (
+    CONCURRENCY,
+    Action,
+    Arrived,
+    Assign,
+    Exited,
+    Fail,
+    Finished,
+    InitFailed,
+    LimitsChanged,
+    Ready,
+    Recycled,
+    Scheduler,
+    Start,
+    Stop,
+    Throttle,
+    Tick,
+    VersionRetired,
+)
+
+
+def start(scheduler: Scheduler, request_id: str = "r", version: str = "f:1", now: float = 0) -> str:
+    """Lets a request arrive that needs a new environment; returns the environment's id."""
+    actions = scheduler.handle(Arrived(request_id, version), now)
+    started = [a for a in actions if isinstance(a, Start)]
+    assert len(started) == 1
+    return started[0].env_id
+
+
+def warm(scheduler: Scheduler, version: str = "f:1", now: float = 0, request_id: str = "w") -> str:
+    """One idle environment that has served one request."""
+    env_id = start(scheduler, request_id, version, now)
+    scheduler.handle(Ready(env_id), now)
+    scheduler.handle(Finished(env_id), now)
+    return env_id
+
+
+def test_a_request_without_an_environment_starts_one():
+    scheduler = Scheduler(account_limit=2)
+    assert scheduler.handle(Arrived("r1", "f:1"), 0) == [Start("00000001", "f:1")]
+
+
+def test_the_waiting_request_gets_its_environment_when_it_is_ready():
+    scheduler = Scheduler(account_limit=2)
+    env_id = start(scheduler, "r1")
+    assert scheduler.handle(Ready(env_id), 1) == [Assign("r1", env_id)]
+
+
+def test_an_idle_environment_is_used_again():
+    scheduler = Scheduler(account_limit=2)
+    env_id = warm(scheduler)
+    assert scheduler.handle(Arrived("r2", "f:1"), 1) == [Assign("r2", env_id)]
+
+
+def test_the_environment_that_was_used_last_is_used_first():
+    scheduler = Scheduler(account_limit=4)
+    first, second = start(scheduler, "r1"), start(scheduler, "r2")
+    for env_id in (first, second):
+        scheduler.handle(Ready(env_id), 1)
+    scheduler.handle(Finished(second), 2)
+    scheduler.handle(Finished(first), 3)
+    assert scheduler.handle(Arrived("r3", "f:1"), 4) == [Assign("r3", first)]
+
+
+def test_an_environment_that_becomes_free_earlier_takes_the_waiting_request():
+    scheduler = Scheduler(account_limit=4)
+    busy = start(scheduler, "r1")
+    scheduler.handle(Ready(busy), 1)
+    starting = start(scheduler, "r2", now=2)
+    assert scheduler.handle(Finished(busy), 3) == [Assign("r2", busy)]
+    assert scheduler.handle(Ready(starting), 4) == []
+
+
+def test_an_environment_never_serves_another_version():
+    scheduler = Scheduler(account_limit=4)
+    warm(scheduler, "f:1")
+    assert isinstance(scheduler.handle(Arrived("r2", "f:2"), 1)[0], Start)
+
+
+def test_a_request_beyond_the_limit_is_throttled():
+    scheduler = Scheduler(account_limit=1)
+    start(scheduler, "r1")
+    assert scheduler.handle(Arrived("r2", "g:1"), 0) == [Throttle("r2", CONCURRENCY)]
+
+
+def test_a_reused_environment_still_counts_against_the_limit():
+    scheduler = Scheduler(account_limit=1)
+    warm(scheduler)
+    scheduler.handle(Arrived("r2", "f:1"), 1)
+    assert scheduler.handle(Arrived("r3", "f:1"), 1) == [Throttle("r3", CONCURRENCY)]
+
+
+def test_an_idle_environment_counts_against_nothing():
+    scheduler = Scheduler(account_limit=1, environment_limit=2)
+    warm(scheduler, "f:1")
+    assert isinstance(scheduler.handle(Arrived("r2", "g:1"), 1)[-1], Start)
+
+
+def test_the_environment_idle_for_longest_makes_room_on_a_full_machine():
+    scheduler = Scheduler(account_limit=2, environment_limit=2)
+    oldest = warm(scheduler, "f:1", now=0)
+    warm(scheduler, "g:1", now=5)
+    actions = scheduler.handle(Arrived("r", "h:1"), 6)
+    assert actions[0] == Stop(oldest)
+    assert isinstance(actions[1], Start)
+
+
+def test_an_environment_nobody_used_for_the_idle_timeout_is_stopped():
+    scheduler = Scheduler(account_limit=2, idle_timeout_s=10)
+    env_id = warm(scheduler, now=0)
+    assert scheduler.handle(Tick(), 9.9) == []
+    assert scheduler.handle(Tick(), 10) == [Stop(env_id)]
+
+
+def test_a_stopped_environment_is_not_stopped_twice():
+    scheduler = Scheduler(account_limit=2, idle_timeout_s=10)
+    warm(scheduler, now=0)
+    scheduler.handle(Tick(), 10)
+    assert scheduler.handle(Tick(), 11) == []
+
+
+def test_a_failed_init_still_gets_its_request_for_the_suppressed_init():
+    scheduler = Scheduler(account_limit=2)
+    env_id = start(scheduler, "r1")
+    assert scheduler.handle(InitFailed(env_id), 1) == [Assign("r1", env_id)]
+
+
+def test_a_request_whose_environment_could_not_start_fails():
+    scheduler = Scheduler(account_limit=2)
+    env_id = start(scheduler, "r1")
+    assert scheduler.handle(Exited(env_id), 1) == [Fail("r1")]
+    assert scheduler.in_use == 0
+
+
+def test_a_retired_version_loses_its_idle_environments_at_once():
+    scheduler = Scheduler(account_limit=2)
+    env_id = warm(scheduler)
+    assert scheduler.handle(VersionRetired("f:1"), 1) == [Stop(env_id)]
+
+
+def test_a_retired_version_loses_a_busy_environment_when_it_is_free():
+    scheduler = Scheduler(account_limit=2)
+    env_id = start(scheduler)
+    scheduler.handle(Ready(env_id), 1)
+    assert scheduler.handle(VersionRetired("f:1"), 2) == []
+    assert scheduler.handle(Finished(env_id), 3) == [Stop(env_id)]
+
+
+def test_a_request_that_waits_while_its_version_is_retired_is_still_served():
+    scheduler = Scheduler(account_limit=2)
+    env_id = start(scheduler, "r1")
+    scheduler.handle(VersionRetired("f:1"), 1)
+    actions = scheduler.handle(Ready(env_id), 2)
+    assert actions[0] == Stop(env_id)
+    assert isinstance(actions[1], Start)
+    assert scheduler.handle(Ready(actions[1].env_id), 3) == [Assign("r1", actions[1].env_id)]
+
+
+def test_after_recycling_a_request_meets_a_fresh_environment():
+    scheduler = Scheduler(account_limit=2)
+    env_id = warm(scheduler)
+    assert scheduler.handle(Recycled("f:1"), 1) == [Stop(env_id)]
+    assert isinstance(scheduler.handle(Arrived("r2", "f:1"), 2)[0], Start)
+
+
+def test_recycling_what_was_never_used_does_nothing():
+    assert Scheduler(account_limit=1).handle(Recycled("f:1"), 0) == []
+
+
+def test_a_raised_limit_lets_more_in():
+    scheduler = Scheduler(account_limit=1)
+    start(scheduler, "r1")
+    scheduler.handle(LimitsChanged(2), 1)
+    assert isinstance(scheduler.handle(Arrived("r2", "f:1"), 1)[0], Start)
+
+
+def test_an_exit_that_overtakes_its_result_is_counted_once():
+    scheduler = Scheduler(account_limit=1)
+    env_id = start(scheduler, "r1")
+    scheduler.handle(Ready(env_id), 1)
+    scheduler.handle(Exited(env_id), 2)
+    assert scheduler.handle(Finished(env_id), 3) == []
+    assert scheduler.in_use == 0
+
+
+def test_a_retired_version_is_forgotten():
+    scheduler = Scheduler(account_limit=1)
+    env_id = warm(scheduler)
+    scheduler.handle(VersionRetired("f:1"), 1)
+    scheduler.handle(Exited(env_id), 2)
+    scheduler.handle(Tick(), 3)
+    assert scheduler._versions == {}
+
+
+class Walk(RuleBasedStateMachine):
+    """Any order of events that a real emulator could produce; every request must end exactly once."""
+
+    LIMIT = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scheduler = Scheduler(account_limit=self.LIMIT, idle_timeout_s=5)
+        self.now = 0.0
+        self.requests: dict[str, str] = {}  # open ones: request -> version
+        self.starting: set[str] = set()
+        self.busy: dict[str, str] = {}  # environment -> request
+        self.stopping: set[str] = set()
+        self.version_of: dict[str, str] = {}
+        self.count = 0
+
+    def perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Start(env_id, version):
+                    assert env_id not in self.version_of
+                    self.starting.add(env_id)
+                    self.version_of[env_id] = version
+                case Assign(request_id, env_id):
+                    assert env_id not in self.busy
+                    assert env_id not in self.stopping
+                    assert self.version_of[env_id] == self.requests[request_id]
+                    self.busy[env_id] = request_id
+                case Stop(env_id):
+                    assert env_id not in self.busy
+                    assert env_id not in self.stopping
+                    self.starting.discard(env_id)
+                    self.stopping.add(env_id)
+                case Throttle(request_id) | Fail(request_id):
+                    del self.requests[request_id]
+
+    def tell(self, event: object) -> None:
+        self.now += 1
+        self.perform(self.scheduler.handle(event, self.now))
+
+    @rule(version=st.sampled_from(["f:1", "f:2", "g:1"]))
+    def arrive(self, version: str) -> None:
+        self.count += 1
+        self.requests[f"r{self.count}"] = version
+        self.tell(Arrived(f"r{self.count}", version))
+
+    @precondition(lambda self: self.starting)
+    @rule(data=st.data(), how=st.sampled_from([Ready, InitFailed, Exited]))
+    def end_start(self, data: st.DataObject, how: type) -> None:
+        env_id = data.draw(st.sampled_from(sorted(self.starting)))
+        self.starting.remove(env_id)
+        self.tell(how(env_id))
+
+    @precondition(lambda self: self.busy)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        env_id = data.draw(st.sampled_from(sorted(self.busy)))
+        del self.requests[self.busy.pop(env_id)]
+        self.tell(Finished(env_id))
+
+    @precondition(lambda self: self.stopping)
+    @rule(data=st.data())
+    def exit(self, data: st.DataObject) -> None:
+        env_id = data.draw(st.sampled_from(sorted(self.stopping)))
+        self.stopping.remove(env_id)
+        self.tell(Exited(env_id))
+
+    @rule(event=st.sampled_from([Tick(), VersionRetired("f:1"), Recycled("g:1"), Recycled("f:2")]))
+    def other(self, event: object) -> None:
+        self.tell(event)
+
+    @invariant()
+    def concurrency_stays_within_the_limit(self) -> None:
+        assert 0 <= self.scheduler.in_use <= self.LIMIT
+        assert len(self.busy) <= self.scheduler.in_use
+
+    @invariant()
+    def every_open_request_is_counted(self) -> None:
+        assert self.scheduler.in_use == len(self.requests)
+
+    @invariant()
+    def a_request_that_waits_has_something_to_wait_for(self) -> None:
+        waiting = len(self.requests) - len(self.busy)
+        assert waiting == 0 or self.starting or self.busy
+
+    @invariant()
+    def the_machine_is_never_overfull(self) -> None:
+        alive = [e for e in self.scheduler.environments.values() if e.phase is not Phase.SHUTDOWN]
+        assert len(alive) <= self.LIMIT
+
+
+Walk.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+test_a_random_walk_breaks_no_invariant = Walk.TestCase
