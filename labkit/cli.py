@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--port", type=int, metavar="N", help="the port to listen on (8888, or the next free one)")
     add.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     commands.add_parser("serve", help="run the emulator in the foreground", add_help=False)
+    add = commands.add_parser("build", help="make the notebooks of the lessons from their sources")
+    add.add_argument("--check", action="store_true", help="change nothing; fail if a notebook is not what is built")
     commands.add_parser("doctor", help="say what this machine can do")
     return parser
 
@@ -118,7 +120,10 @@ def lab(arguments: argparse.Namespace) -> int:
 
 def lab_command(folder: Path, *, port: int | None, browser: bool) -> list[str]:
     """The command line that opens a folder in this interpreter's JupyterLab."""
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    first = f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}/{FIRST_LESSON}.ipynb"
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", first]
+    # it listens on loopback with a token; in a container one often is root
+    command += ["--allow-root"] if os.geteuid() == 0 else []
     command += [] if port is None else [f"--ServerApp.port={port}"]
     return command + ([] if browser else ["--no-browser"])
 
@@ -134,6 +139,18 @@ def copy_lessons(lessons: Path, into: Path) -> Path:
             new += 1
     print(f"The lessons are in {into} ({new} new files; yours are as you left them).")
     return into
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """Writes the notebooks that are outdated, or with --check only names them; 1 if there are any then."""
+    from labkit.lesson import build as builder
+    from labkit.lesson.run import lessons_folder
+
+    folder = lessons_folder()
+    named = builder.outdated(folder) if arguments.check else builder.write(folder)
+    for path in named:
+        print(f"{'outdated' if arguments.check else 'built'}: {path.relative_to(folder)}")
+    return 1 if arguments.check and named else 0
 
 
 def serve(words: list[str]) -> int:
@@ -168,6 +185,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "lab": lab,
     "serve": lambda arguments: serve([]),
+    "build": build,
     "doctor": doctor,
 }
 

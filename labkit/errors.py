@@ -8,13 +8,13 @@ LabkitError
 |   |-- UnknownFunction           with the nearest name
 |   |-- BadMagicLine              an option that does not exist, twice, or without its value
 |   |-- DeployFailed              the endpoint refused the function
-|   |-- InvocationFailed          only raised by `--check` and `Outcome.check`
+|   |-- InvocationFailed          only raised by `--check`
 |-- MachineError                  this machine cannot do it
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
-    |-- ResourceNotFound  ResourceConflict  InvalidParameterValue  ValidationFailed  InvalidRequestContent
-    |-- UnsupportedMediaType  RequestTooLarge  TooManyRequests  CodeStorageExceeded  ServiceFault
-    |-- UnknownOperation  NotImplementedHere
+    |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
+    |-- SerializationFailed  InvalidRequestContent  UnsupportedMediaType  RequestTooLarge  TooManyRequests
+    |-- CodeStorageExceeded  ServiceFault  UnknownOperation  NotImplementedHere
 """
 
 from __future__ import annotations

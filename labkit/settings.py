@@ -6,6 +6,7 @@ Every field is one variable, `LABKIT_` and its name in capitals; the README list
 from __future__ import annotations
 
 import getpass
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import BadSetting
+
+CLIENTS = ("auto", "awslambdaric", "native", "fallback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Settings:
     idle_timeout_s: float = 300.0
     """An environment that nobody used for this long is shut down."""
     runtime_client: str = "auto"
-    """auto | awslambdaric | fallback: who drives a handler. `auto` takes awslambdaric where it is installed."""
+    """Who drives a handler, one of CLIENTS. `auto` takes awslambdaric where it is installed, else the fallback."""
     scratch: str = ""
     """Where environments and packages live while the emulator runs; the system's temporary folder if empty."""
 
@@ -38,7 +41,20 @@ class Settings:
         if unknown:
             raise BadSetting(unknown[0], "there is no such setting", known=sorted(known))
         values = {f.name: _convert(name, environ[name], f.type) for name, f in known.items() if name in environ}
-        return replace(cls(), **values)
+        settings = replace(cls(), **values)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        wrong = {
+            "account_id": None if re.fullmatch(r"\d{12}", self.account_id) else "an account id has 12 digits",
+            "account_concurrency": None if self.account_concurrency >= 1 else "must be at least 1",
+            "idle_timeout_s": None if self.idle_timeout_s > 0 else "must be above 0",
+            "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
+        }
+        for name, problem in wrong.items():
+            if problem:
+                raise BadSetting(f"LABKIT_{name.upper()}", f"{getattr(self, name)!r}: {problem}", known=())
 
     def scratch_folder(self) -> Path:
         """A folder of this user's, not yet made."""

@@ -57,7 +57,7 @@ def test_a_misspelt_command_names_the_nearest():
 
 
 def test_a_command_like_no_other_names_them_all():
-    assert "run, lab, serve, doctor" in labkit("xyzzy").stderr
+    assert "run, lab, serve, build, doctor" in labkit("xyzzy").stderr
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan", "soon"])
@@ -126,7 +126,8 @@ def test_ctrl_c_ends_a_run_with_130_and_without_a_traceback(tmp_path):
 def test_lab_opens_this_interpreters_jupyterlab_on_the_lessons():
     command = cli.lab_command(Path("/lessons"), port=8899, browser=False)
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert command[3:] == ["--ServerApp.root_dir=/lessons", "--ServerApp.port=8899", "--no-browser"]
+    assert {"--ServerApp.root_dir=/lessons", "--ServerApp.port=8899", "--no-browser"} <= set(command[3:])
+    assert command[4].endswith("/lab/tree/00-orientation/00-orientation.ipynb")
 
 
 def test_lab_opens_a_browser_unless_told_not_to():
@@ -190,3 +191,17 @@ def test_a_misspelt_setting_is_two_lines_and_no_traceback():
         "labkit: LABKIT_SCRATCHH: there is no such setting.",
         "Did you mean LABKIT_SCRATCH?",
     ]
+
+
+def test_build_makes_the_notebooks_and_check_finds_what_is_outdated(tmp_path, monkeypatch, capsys):
+    lesson = tmp_path / "01-x"
+    lesson.mkdir()
+    (lesson / "source.md").write_text(
+        "---\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# X\n\n```{code-cell}\n1 + 1\n```\n"
+    )
+    monkeypatch.setattr("labkit.lesson.run.lessons_folder", lambda: tmp_path)
+    assert cli.main(["build", "--check"]) == 1
+    assert cli.main(["build"]) == 0
+    assert cli.main(["build", "--check"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["outdated: 01-x/01-x.ipynb", "built: 01-x/01-x.ipynb"]
+    assert nbformat.read(lesson / "01-x.ipynb", as_version=4).cells[1].source == "1 + 1"

@@ -15,8 +15,8 @@ SCRIPT = """
 import json, sys, threading
 from labkit import Lab
 lab = Lab()
-f = lab.deploy("f", "import os, time\\ndef handler(event, context):\\n    time.sleep(event['s'])\\n    return os.getpid()",
-               timeout_s=300)
+source = "import os, time\\ndef handler(event, context):\\n    time.sleep(event['s'])\\n    return os.getpid()"
+f = lab.deploy("f", source, timeout_s=300)
 idle = f.invoke({"s": 0}).payload
 threading.Thread(target=lambda: f.invoke({"s": 200}), daemon=True).start()
 while not any(e["phase"] == "invoke" for e in lab.status()["environments"]):

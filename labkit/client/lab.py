@@ -422,5 +422,3 @@ def _function_error(payload: object) -> FunctionError:
 def _differs(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     now = {**before, "Environment": {"Variables": before.get("Environment", {}).get("Variables") or {}}}
     return any(now.get(key) != value for key, value in wanted.items())
-
-

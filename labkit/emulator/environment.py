@@ -283,7 +283,8 @@ class Environment:
         self._notify(self, "ready")
 
     def _deliver(self, channel: Channel) -> None:
-        assert self.invocation is not None and self._run is not None
+        assert self.invocation is not None
+        assert self._run is not None
         invocation, version = self.invocation, self.version
         self._run.parked = None
         self._delivered = True

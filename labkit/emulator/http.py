@@ -1,108 +1,97 @@
-"""The front door. The only file that knows the web framework.
+"""The front door: an ASGI application. Invocations take the shortest path there is; the rest goes to `pages`.
 
-Invocations take a raw ASGI path, the shortest there is; everything else goes through Starlette: the control plane
-(by the wire, from botocore's model) and labkit's own pages under `/_labkit/`.
 Requests whose Host is not this machine's loopback are refused: a web page must not reach a lab by DNS rebinding.
 """
 
 from __future__ import annotations
 
 import base64
-import dataclasses
-import sys
-import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
-from labkit.emulator.control import Account, package_content, perform
-from labkit.emulator.invoker import Invoker
+from labkit.emulator.invoker import Answer, Invoker
+from labkit.emulator.pages import fault
 from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
-from labkit.emulator.status import lab_status
 from labkit.emulator.wire import Reply, Wire
-from labkit.errors import ServiceError, ServiceFault, UnknownOperation, ValidationFailed
-from labkit.model import InvocationType, Trace
+from labkit.errors import ServiceError
+from labkit.model import InvocationType
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
 
 INVOKE_PREFIX = "/2015-03-31/functions/"
 INVOKE_SUFFIX = "/invocations"
-BODY_BYTES = 70 * 1024 * 1024  # a 50 MB zip in base64, and some
-LOOPBACK = frozenset((b"127.0.0.1", b"localhost", b"[::1]", b"host.docker.internal"))
+BODY_BYTES = 8 * 1024 * 1024  # of an invocation: what is beyond is counted as too large, but not kept
+LOOPBACK = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
+NOT_HERE = b'{"message":"labkit answers on 127.0.0.1 and localhost only."}'
 
 
-def front_door(account: Account, invoker: Invoker, wire: Wire) -> App:
-    """The ASGI application."""
-    rest = _pages(account, wire)
+class FrontDoor:
+    """See the module's docstring."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await rest(scope, receive, send)
-            return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if not _is_loopback(headers.get(b"host", b"")):
-            await _reply(send, 403, (), b'{"message":"labkit answers on 127.0.0.1 and localhost only."}')
-            return
-        path: str = scope["path"]
-        if path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope["method"] == "POST":
-            await _invoke(scope, headers, receive, send)
+    def __init__(self, invoker: Invoker, wire: Wire, rest: App) -> None:
+        self._invoker = invoker
+        self._wire = wire
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = dict(scope.get("headers", ()))
+        path: str = scope.get("path", "")
+        if scope["type"] == "http" and not is_loopback(headers.get(b"host", b"")):
+            await _reply(send, 403, (), NOT_HERE)
+        elif path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope.get("method") == "POST":
+            await self._invoke(scope, headers, receive, send)
         else:
-            await rest(scope, receive, send)
+            await self._rest(scope, receive, send)
 
-    async def _invoke(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+    async def _invoke(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         try:
-            name = unquote(scope["path"][len(INVOKE_PREFIX) : -len(INVOKE_SUFFIX)])
-            query = scope["query_string"]
-            qualifier = _parameter(query, "Qualifier=") if query else None
-            payload = await _body(receive)
-            answer = await invoker.invoke(
-                parse_reference(name, qualifier),
-                payload,
-                kind=_text(headers, b"x-amz-invocation-type") or InvocationType.REQUEST_RESPONSE,
-                client_context=_text(headers, b"x-amz-client-context"),
-                trace_id=_text(headers, b"x-amzn-trace-id"),
-            )
+            answer = await self._answer(scope, headers, await _body(receive))
         except ServiceError as error:
-            await _send(send, wire.error(error, str(uuid.uuid4())))
-            return
-        except Exception:
-            await _send(send, wire.error(_fault(), str(uuid.uuid4())))
-            return
-        fields = [
-            (b"x-amzn-requestid", answer.request_id.encode()),
-            (b"x-amz-executed-version", answer.executed_version.encode()),
-        ]
-        if answer.result is None:
-            await _reply(send, answer.status, fields, b"")
-            return
-        if answer.result.failed:
-            fields.append((b"x-amz-function-error", b"Unhandled"))
-        if headers.get(b"x-amz-log-type") == b"Tail":
-            fields.append((b"x-amz-log-result", base64.b64encode(log_tail(answer.result.entry))))
-        await _reply(send, answer.status, fields, answer.result.payload)
+            await _send(send, self._wire.error(error, str(uuid.uuid4())))
+        except Exception as error:
+            await _send(send, self._wire.error(fault(error), str(uuid.uuid4())))
+        else:
+            tail = headers.get(b"x-amz-log-type") == b"Tail"
+            payload = answer.result.payload if answer.result else b""
+            await _reply(send, answer.status, _fields(answer, tail=tail), payload)
 
-    return app
-
-
-def _fault() -> ServiceFault:
-    """The answer to an error of labkit's own; the traceback goes to the emulator's log."""
-    traceback.print_exc(file=sys.stderr)
-    return ServiceFault("An internal error of labkit; the emulator's log has the traceback.")
+    async def _answer(self, scope: Scope, headers: Headers, payload: bytes) -> Answer:
+        query: bytes = scope["query_string"]
+        name: str = scope["path"][len(INVOKE_PREFIX) : -len(INVOKE_SUFFIX)]
+        return await self._invoker.invoke(
+            parse_reference(name, _parameter(query, "Qualifier=") if query else None),
+            payload,
+            kind=_text(headers, b"x-amz-invocation-type") or InvocationType.REQUEST_RESPONSE,
+            client_context=_text(headers, b"x-amz-client-context"),
+            trace_id=_text(headers, b"x-amzn-trace-id"),
+        )
 
 
-def _is_loopback(host: bytes) -> bool:
+def is_loopback(host: bytes) -> bool:
+    """Whether a Host header names this machine's loopback, with or without a port."""
     name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
     return name in LOOPBACK or name.endswith(b".localhost")
+
+
+def _fields(answer: Answer, *, tail: bool) -> list[tuple[bytes, bytes]]:
+    fields = [
+        (b"x-amzn-requestid", answer.request_id.encode()),
+        (b"x-amz-executed-version", answer.executed_version.encode()),
+    ]
+    if answer.result is not None:
+        fields.append((b"content-type", b"application/json"))
+        if answer.result.failed:
+            fields.append((b"x-amz-function-error", b"Unhandled"))
+        if tail:
+            fields.append((b"x-amz-log-result", base64.b64encode(log_tail(answer.result.entry))))
+    return fields
 
 
 def _parameter(query: bytes, name: str) -> str | None:
@@ -112,12 +101,11 @@ def _parameter(query: bytes, name: str) -> str | None:
     return None
 
 
-def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
+def _text(headers: Headers, name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
 
 
 async def _body(receive: Receive) -> bytes:
-    """The whole body; what is over the limit is not kept."""
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
@@ -126,89 +114,17 @@ async def _body(receive: Receive) -> bytes:
     while message.get("more_body"):
         message = await receive()
         chunk = message.get("body", b"")
-        size += len(chunk)
         if size <= BODY_BYTES:
             chunks.append(chunk)
+        size += len(chunk)
     return b"".join(chunks)
 
 
 async def _send(send: Send, reply: Reply) -> None:
-    await _reply(send, reply.status, [(k.lower().encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
+    await _reply(send, reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
 
 
 async def _reply(send: Send, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-    headers = [(b"content-length", str(len(body)).encode()), *fields]
-    if body and not any(name == b"content-type" for name, _ in fields):
-        headers.append((b"content-type", b"application/json"))
+    headers = [(b"content-length", b"%d" % len(body)), *fields]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-# --- everything but invocations -----------------------------------------------------------------------------
-
-
-def _pages(account: Account, wire: Wire) -> Starlette:
-    async def control(request: Request) -> Response:
-        request_id = str(uuid.uuid4())
-        try:
-            raw_path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or request.url.path
-            query = request.query_params.multi_items()
-            match = wire.match(request.method, raw_path, query)
-            if match is None:
-                raise UnknownOperation(f"No operation of the Lambda API is {request.method} {request.url.path}.")
-            body = await request.body()
-            params = wire.parse(match, query, request.headers, body)
-            reply = wire.serialise(match.operation, await perform(account, match.operation, params))
-        except ServiceError as error:
-            reply = wire.error(error, request_id)
-        except Exception:
-            reply = wire.error(_fault(), request_id)
-        return Response(reply.body, reply.status, headers={**reply.headers, "x-amzn-requestid": request_id})
-
-    async def status(request: Request) -> Response:
-        return JSONResponse(lab_status(account))
-
-    async def trace(request: Request) -> Response:
-        found = account.recorder.trace(request.path_params["request_id"])
-        return JSONResponse(_plain(found) if found else None, 200 if found else 404)
-
-    async def traces(request: Request) -> Response:
-        return JSONResponse([_plain(t) for t in account.recorder.traces(request.query_params.get("function", ""))])
-
-    async def logs(request: Request) -> Response:
-        streams = account.recorder.streams(request.path_params["name"])
-        return JSONResponse([{"name": s.name, "text": s.text()} for s in streams])
-
-    async def recycle(request: Request) -> Response:
-        return _on_version(request, account.dispatcher.recycle)
-
-    async def abort(request: Request) -> Response:
-        return _on_version(request, lambda v: account.dispatcher.abort(v, "stopped by the caller"))
-
-    async def package(request: Request) -> Response:
-        content = package_content(account, request.path_params["sha256"])
-        return Response(content, 200 if content else 404, media_type="application/zip")
-
-    def _on_version(request: Request, act: Callable[[Any], object]) -> Response:
-        try:
-            version = account.registry.version(parse_reference(request.path_params["name"]))
-        except (ServiceError, ValidationFailed) as error:
-            return JSONResponse({"message": str(error)}, error.status)
-        return JSONResponse({"done": act(version)})
-
-    return Starlette(
-        routes=[
-            Route("/_labkit/status", status),
-            Route("/_labkit/traces", traces),
-            Route("/_labkit/traces/{request_id}", trace),
-            Route("/_labkit/logs/{name}", logs),
-            Route("/_labkit/functions/{name}/recycle", recycle, methods=["POST"]),
-            Route("/_labkit/functions/{name}/abort", abort, methods=["POST"]),
-            Route("/_labkit/packages/{sha256:path}", package),
-            Route("/{path:path}", control, methods=["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]),
-        ]
-    )
-
-
-def _plain(trace: Trace) -> dict[str, Any]:
-    return dataclasses.asdict(trace)

@@ -7,6 +7,7 @@ the scheduler's rules.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 import uuid
@@ -17,7 +18,7 @@ from labkit.emulator.environment import Invocation, Result
 from labkit.emulator.queue import EventQueue
 from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.wire import check_event
-from labkit.errors import InvalidParameterValue, RequestTooLarge
+from labkit.errors import InvalidParameterValue, InvalidRequestContent, RequestTooLarge
 from labkit.model import EVENT_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, InvocationType
 
 KINDS = tuple(kind.value for kind in InvocationType)
@@ -66,7 +67,7 @@ class Invoker:
             arrived=time.monotonic(),
             arrived_at=time.time(),
             result=self._loop.create_future(),
-            client_context=client_context,
+            client_context=_decoded(client_context),
             trace_id=trace_id or _trace_id(request_id),
         )
         if kind == InvocationType.EVENT:
@@ -90,6 +91,16 @@ def _check(payload: bytes, kind: str, client_context: str) -> None:
             json.loads(payload)  # the fast look; who fails it gets the wire's, which finds AWS's words
         except (ValueError, RecursionError):
             check_event(payload)
+
+
+def _decoded(client_context: str) -> str:
+    """The JSON behind the header's base64, as the Runtime API hands it on: one line of ASCII."""
+    if not client_context:
+        return ""
+    try:
+        return json.dumps(json.loads(base64.b64decode(client_context, validate=True)))
+    except ValueError:
+        raise InvalidRequestContent("Client context must be a valid Base64-encoded JSON object.") from None
 
 
 def _trace_id(request_id: str) -> str:

@@ -81,18 +81,21 @@ def _unpack(content: bytes, folder: Path) -> list[str]:
 def _unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: int) -> int:
     """Writes one entry and returns its size; a path that leaves the folder, or a link, is refused."""
     path = PurePosixPath(entry.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(entry.external_attr >> 16):
+    if not path.parts or path.is_absolute() or ".." in path.parts or stat.S_ISLNK(entry.external_attr >> 16):
         raise InvalidParameterValue(f"The zip file has an entry that leaves the package: {entry.filename!r}.")
-    target = folder / path
+    try:
+        return _written(archive, entry, folder / path, left)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise InvalidParameterValue(f"Could not unzip uploaded file: {entry.filename!r}: {error}.") from None
+
+
+def _written(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left: int) -> int:
     if entry.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         return 0
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(entry) as source:
-            data = source.read(left + 1)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise InvalidParameterValue(f"Could not unzip uploaded file: {entry.filename!r}: {error}.") from None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(entry) as source:
+        data = source.read(left + 1)
     if len(data) > left:  # the directory of the zip lied about sizes
         raise InvalidParameterValue(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
     target.write_bytes(data)

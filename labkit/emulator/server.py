@@ -21,9 +21,10 @@ import uvicorn
 from labkit.emulator.control import Account
 from labkit.emulator.dispatcher import Dispatcher, keep_time
 from labkit.emulator.environment import Environment
-from labkit.emulator.http import front_door
+from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.packages import PackageStore
+from labkit.emulator.pages import Pages
 from labkit.emulator.queue import EventQueue
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import FunctionVersion, Registry
@@ -117,7 +118,8 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     dispatcher = Dispatcher(scheduler, _maker(settings, recorder, scratch / "environments", paths))
     queue = EventQueue(dispatcher)
     account = Account(registry, PackageStore(scratch / "packages"), dispatcher, recorder, endpoint, paths)
-    app = front_door(account, Invoker(registry, dispatcher, queue), Wire())
+    wire = Wire()
+    app = FrontDoor(Invoker(registry, dispatcher, queue), wire, Pages(account, wire).application())
 
     server = uvicorn.Server(_config(app))
     parent_pid = os.getppid() if parent else 0

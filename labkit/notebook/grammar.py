@@ -144,7 +144,9 @@ def _evaluated(text: str, namespace: Mapping[str, Any], *, not_json: ValueError)
     except NameError as error:
         near = nearest(str(error.name), namespace) if error.name else None
         hint = f"Did you mean {near}?" if near else None
-        raise PayloadUnreadable(f"The payload uses `{error.name}`, which this notebook does not know.", hint=hint) from None
+        raise PayloadUnreadable(
+            f"The payload uses `{error.name}`, which this notebook does not know.", hint=hint
+        ) from None
     except Exception as error:
         raise PayloadUnreadable(f"The payload raised {type(error).__name__}: {error}.") from None
 
@@ -167,4 +169,6 @@ def numbers(text: str, option: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise BadMagicLine(f"{option} {text}: expected whole numbers with commas.", hint=f"For example {option} 128,512") from None
+        raise BadMagicLine(
+            f"{option} {text}: expected whole numbers with commas.", hint=f"For example {option} 128,512"
+        ) from None

@@ -117,7 +117,6 @@ class LambdaContext:
         self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
         self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = headers.get("Lambda-Runtime-Invoked-Function-Arn")
-        self.tenant_id = headers.get("Lambda-Runtime-Aws-Tenant-Id")
         w3c = client_context.pop("w3c", None) if isinstance(client_context, dict) else None
         self._w3c = {k: w3c[k] for k in W3C_FIELDS if isinstance(w3c.get(k), str)} if isinstance(w3c, dict) else {}
         self.client_context = None if client_context is None else ClientContext(client_context)
@@ -127,6 +126,7 @@ class LambdaContext:
         if identity:
             ids = {"cognito_identity_id": "cognitoIdentityId", "cognito_identity_pool_id": "cognitoIdentityPoolId"}
             self.identity = CognitoIdentity({name: identity.get(key) for name, key in ids.items()})
+        self.tenant_id = headers.get("Lambda-Runtime-Aws-Tenant-Id")
         self._deadline_ms = headers.get("Lambda-Runtime-Deadline-Ms", 0)
 
     def get_remaining_time_in_millis(self) -> int:
@@ -188,13 +188,15 @@ def _plain(value: Any, above: tuple[int, ...]) -> Any:
         return [_plain(item, above) for item in value]
     if isinstance(value, dict):
         return {_key(key): _plain(item, above) for key, item in value.items()}
-    return value  # for `json` to refuse
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _key(key: Any) -> Any:
-    if isinstance(key, decimal.Decimal):
-        raise TypeError("keys must be str, int, float, bool or None, not Decimal")
-    return key.decode() if isinstance(key, bytes) else key
+    if isinstance(key, bytes):
+        return key.decode()
+    if key is None or isinstance(key, str | int | float):
+        return key
+    raise TypeError(f"keys must be str, int, float, bool or None, not {type(key).__name__}")
 
 
 def _refuse_constant(name: str) -> None:

@@ -82,14 +82,13 @@ class ImportTimes:
         self._seconds: dict[str, float] = {}
         self._original = builtins.__import__
         self._timed = self._timed_import()
-        self._active = False
+        self._over = False
 
     def __enter__(self) -> None:
-        self._active = True
         builtins.__import__ = self._timed
 
     def __exit__(self, *_: object) -> None:
-        self._active = False
+        self._over = True  # for a thread that is still importing
         if builtins.__import__ is self._timed:  # somebody else's replacement stays
             builtins.__import__ = self._original
 
@@ -107,15 +106,15 @@ class ImportTimes:
             fromlist: Sequence[str] | None = (),
             level: int = 0,
         ) -> Any:
-            if not (self._active and globals is not None and locals is globals and self._is_student(globals)):
+            if not (builtins.__import__ is timed and locals is globals and self._is_student(globals)):
                 return original(name, globals, locals, fromlist, level)
             builtins.__import__ = original
             began = monotonic()
             try:
                 return original(name, globals, locals, fromlist, level)
             finally:
-                self._add(name if level == 0 else str(globals.get("__package__")), monotonic() - began)
-                if self._active and builtins.__import__ is original:
+                self._add(name if level == 0 else str(globals and globals.get("__package__")), monotonic() - began)
+                if builtins.__import__ is original and not self._over:
                     builtins.__import__ = timed
 
         # `warnings` skips importlib's frames when it counts a stacklevel, and tells them by this name.
@@ -123,8 +122,8 @@ class ImportTimes:
         _OURS.add(timed.__code__)
         return timed
 
-    def _is_student(self, module: Mapping[str, object]) -> bool:
-        return str(module.get("__file__")).startswith(self._inside)
+    def _is_student(self, module: Mapping[str, object] | None) -> bool:
+        return module is not None and str(module.get("__file__")).startswith(self._inside)
 
     def _add(self, name: str, seconds: float) -> None:
         top = name.partition(".")[0]

@@ -68,7 +68,7 @@ def call(o: Outcome) -> Call:
 
 
 def _headline(o: Outcome) -> str:
-    facts = [str(o.status), words.clean(o.function_name)]
+    facts = [str(o.status), " ".join(words.clean(o.function_name).split())]
     if o.status is Status.THROTTLED:
         facts.append(_reason(o) or "the call did not reach the function")
     if o.trace is not None:

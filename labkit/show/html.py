@@ -11,6 +11,7 @@ import struct
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from textwrap import dedent
 
 from labkit.model import Outcome, Outcomes
 from labkit.show import calls, cards, words
@@ -19,11 +20,13 @@ from labkit.show.cards import Deployed, Table
 _LINE = "1px solid var(--jp-border-color2, rgba(128,128,128,.4))"
 _TABLE = "border-collapse:collapse;table-layout:auto;margin:.3em 0 .9em 0;color:inherit;font-size:inherit;border:none"
 _WIDE = f"{_TABLE};min-width:min(100%, 40em)"  # a caption is only as wide as its table
-_CAPTION = "caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .35em 0;color:inherit"
+_CAPTION = "caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .35em .3em;color:inherit"
 _CELL = f"vertical-align:top;padding:.25em 1em .25em .3em;color:inherit;border:none;border-bottom:{_LINE}"
 _HEAD = "font-weight:600;background:var(--jp-layout-color2, rgba(128,128,128,.12))"
 _PRE = (
-    "margin:0;padding:0;white-space:pre-wrap;overflow-wrap:anywhere;color:inherit;background:transparent;"
+    # JupyterLab's own style breaks a line inside a number; here it breaks between words while it can
+    "margin:0;padding:0;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;color:inherit;"
+    "background:transparent;"
     "font-family:var(--jp-code-font-family, monospace);font-size:.95em"
 )
 _OPTION = re.compile(r"--[a-z][a-z-]*(?: [\d]+)?")
@@ -46,7 +49,7 @@ def outcome(o: Outcome) -> str:
     rows = [
         ("result", _pre(call.result)),
         ("error", _pre(call.error)),
-        ("where", _pre(call.where)),
+        ("where", _pre(_dedented(call.where))),
         ("try", _prose(" ".join(call.advice))),
         ("log", _pre(call.log)),
     ]
@@ -143,6 +146,11 @@ def _cell(numeric: bool = False) -> str:
 def _pre(lines: Sequence[str]) -> str:
     # a line break right after <pre> is swallowed by browsers: one of ours keeps the text's own
     return f'<pre style="{_PRE}">\n{_escaped(chr(10).join(lines))}</pre>' if lines else ""
+
+
+def _dedented(lines: Sequence[str]) -> list[str]:
+    """The lines of a traceback, which are indented as below a heading; in a table the row's label is the heading."""
+    return dedent("\n".join(lines)).split("\n") if lines else []
 
 
 def _paragraph(text: str, *, small: bool = False) -> str:

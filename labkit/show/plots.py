@@ -7,6 +7,7 @@ and kinds of calls differ by hatch, marker and label, never by colour alone; the
 from __future__ import annotations
 
 import io
+import math
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -218,9 +219,11 @@ def _log_ticks(axes: Axes, times_ms: Sequence[float]) -> None:
 
     low = max(LOWEST_MS, min(times_ms, default=1.0))
     high = max(low, max(times_ms, default=1000.0))
-    axes.set_xlim(low / 1.6, high * 1.6)
     # a plain 1, 10, 100; within two decades also 2 and 5
     steps = (1.0, 2.0, 5.0) if high / low < 60 else (1.0,)
+    decade = 10.0 ** math.floor(math.log10(low))
+    # with labels so far apart, times below the first of them could not be read
+    axes.set_xlim(low / 1.6 if len(steps) > 1 else min(decade / 1.1, low / 1.6), high * 1.6)
     axes.xaxis.set_major_locator(LogLocator(subs=steps))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

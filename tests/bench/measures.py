@@ -11,7 +11,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from rows import Rounds, Row, Target, compared, interleaved, tail
@@ -48,7 +48,7 @@ class Effort:
     memory_rounds: int
 
 
-FULL = Effort(8, 500, 11, 7, 9, 5)
+FULL = Effort(12, 500, 15, 9, 11, 5)
 QUICK = Effort(2, 25, 2, 1, 1, 1)
 
 
@@ -129,7 +129,15 @@ def cold(stage: Stage, effort: Effort) -> list[Row]:
         rounds = effort.cold_sklearn_rounds if name == "sklearn_price" else effort.cold_rounds
         found = cold_rounds(stage, name, rounds)
         rows.append(
-            compared(key, what, "ms", rounds=found["labkit"], against="python -c", floor=found["floor"], target=target)
+            compared(
+                key,
+                what,
+                "ms",
+                rounds=found["labkit"],
+                against="python -c, whole process",
+                floor=found["floor"],
+                target=target,
+            )
         )
     return rows
 
@@ -170,24 +178,41 @@ shell.run_line_magic("load_ext", "labkit")
 loaded = time.perf_counter()
 heavy = [name for name in {HEAVY!r} if name in sys.modules and name not in known]
 assert "labkit.notebook" in sys.modules
-print(json.dumps([(ready - started) * 1000, (loaded - ready) * 1000, heavy]))
+print(json.dumps([(ready - started) * 1000, (loaded - ready) * 1000, len(heavy)]))
 """
 
 
 def start(effort: Effort) -> list[Row]:
-    """`labkit serve` until it answers, and `%load_ext labkit` in a fresh IPython. Nothing else need run."""
+    """`labkit serve` until it answers, and `%load_ext labkit` in a fresh IPython."""
     found = interleaved(
         {"serve": served, "bare": lambda: [whole_process_s("pass") * 1000], "extension": extension_loaded},
         effort.start_rounds,
     )
-    extension = found["extension"]
-    return [
-        compared("serve", "labkit serve to first answer", "ms",
-                 rounds=found["serve"], against="python -c pass", floor=found["bare"], target=Target(10)),
-        compared("load_ext", "%load_ext labkit", "ms",
-                 rounds=[[added] for _, added in extension], against="IPython's own start",
-                 floor=[[ipython] for ipython, _ in extension], target=Target(150, of="median")),
-    ]  # fmt: skip
+    serve = compared(
+        "serve",
+        "labkit serve to first answer",
+        "ms",
+        rounds=found["serve"],
+        against="python -c pass",
+        floor=found["bare"],
+        target=Target(10),
+    )
+    return [serve, extension_row(found["extension"])]
+
+
+def extension_row(found: Rounds) -> Row:
+    """One that loads something heavy has missed its target, however fast that was."""
+    row = compared(
+        "load_ext",
+        "%load_ext labkit",
+        "ms",
+        rounds=[[added] for _, added, _ in found],
+        against="IPython's own start",
+        floor=[[ipython] for ipython, _, _ in found],
+        target=Target(150, of="median"),
+    )
+    heavy = max(count for _, _, count in found)
+    return replace(row, what=f"{row.what} ({heavy:.0f} heavy imports)", met=False) if heavy else row
 
 
 def served() -> list[float]:
@@ -210,11 +235,8 @@ def list_functions(endpoint: str) -> None:
 
 
 def extension_loaded() -> list[float]:
-    """Milliseconds of IPython's start and of the extension's. Raises RuntimeError if it loads something heavy."""
-    ipython_ms, added_ms, heavy = json.loads(printed_by(LOAD_EXTENSION))
-    if heavy:
-        raise RuntimeError(f"%load_ext labkit imports {', '.join(heavy)}")
-    return [ipython_ms, added_ms]
+    """Milliseconds of IPython's start, of the extension's, and how many heavy packages that loaded."""
+    return [float(number) for number in json.loads(printed_by(LOAD_EXTENSION))]
 
 
 # --- memory -------------------------------------------------------------------------------------------------

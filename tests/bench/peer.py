@@ -51,7 +51,14 @@ def main(names: Sequence[str]) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(
-        app, http="httptools", loop="uvloop", ws="none", lifespan="off", log_level="warning", access_log=False
+        app,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=75,  # the connection waits while the others have their turn
     )
     uvicorn.Server(config).run(sockets=[listener])
 

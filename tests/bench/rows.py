@@ -8,13 +8,8 @@ interval made of thousands of them would promise more than was measured.
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median, quantiles
 
 from labkit.show.stats import ratio_interval
@@ -22,7 +17,6 @@ from labkit.show.stats import ratio_interval
 Rounds = list[list[float]]
 FEWEST_FOR_PERCENTILES = 20
 HEADINGS = ("what", "median", "spread", "against", "ratio", "95 %", "target", "")
-PACKAGES = ("awslambdaric", "boto3", "fastapi", "uvicorn", "httptools", "uvloop", "ipython", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +124,3 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
-
-
-# --- the machine --------------------------------------------------------------------------------------------
-
-
-def machine() -> dict[str, str]:
-    """What a reader needs to compare: nothing that names this computer or its folders."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": f"{_processor()}, {cores} cores",
-        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "date": date.today().isoformat(),
-        "load": f"{os.getloadavg()[0]:.2f} processes in the last minute, before the first measurement",
-    }
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from machine import Neighbours, machine
 from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, start, warm
-from rows import Row, machine, table
+from rows import Row, table
 from stage import prepare_interpreter, stage
 
 
@@ -32,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # a terminated run leaves by the same way as an interrupted one: what it started is ended
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     facts = machine()
-    for name, fact in facts.items():
-        print(f"{name + ':':<11}{fact}", flush=True)
+    neighbours = Neighbours()
     rows = measured(QUICK if arguments.quick else FULL)
+    facts["meanwhile"] = neighbours.words()
+    print("\n".join(f"{name + ':':<11}{fact}" for name, fact in facts.items()))
     print(f"\n{table(rows)}")
     if arguments.json:
         found = {"machine": facts, "quick": arguments.quick, "rows": [asdict(row) for row in rows]}

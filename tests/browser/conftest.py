@@ -2,8 +2,8 @@
 
 The server is started by the command line that `labkit lab` uses. Its kernel is this interpreter, and its
 configuration, settings and copy of the lessons are in a temporary folder: neither the checkout nor the user's own
-Jupyter has a part in it. Waiting is left to whoever knows: Chromium waits for the page, psutil for processes, a thread for
-the server's first words.
+Jupyter has a part in it. Waiting is left to whoever knows: Chromium waits for the page, psutil for
+processes, a thread for the server's first words.
 """
 
 from __future__ import annotations
@@ -154,6 +154,15 @@ class Notebook:
             has=self.page.locator(".jp-InputArea-editor").filter(has_text=text)
         )
 
+    def run_cell(self, text: str) -> str:
+        """Runs one cell by Shift-Enter and returns the text of its result."""
+        cell = self.cell(text)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+        result = cell.locator(".jp-OutputArea-executeResult .jp-OutputArea-output")
+        result.wait_for(timeout=PATIENCE_MS)
+        return str(result.inner_text()).strip()
+
     def type_in_last_cell(self, text: str) -> Any:
         """Types into the notebook's last code cell and returns the cell."""
         cell = self.panel.locator(".jp-CodeCell").last
@@ -210,9 +219,12 @@ def _running(root: Path) -> Iterator[JupyterLab]:
                 process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Headless Chromium. Without one the tests are skipped, but never on a continuous integration machine."""
+    """Headless Chromium. Without one the tests are skipped, but never on a continuous integration machine.
+
+    Not for the whole session: while Playwright runs, no other test of this process can run an event loop.
+    """
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         reason = f"no browser found; looked for: {', '.join(BROWSERS)}"

@@ -34,7 +34,13 @@ SLOW = "import os, time\ndef handler(event, context):\n    time.sleep(event['s']
 
 def test_a_deployed_function_says_what_it_is(lab):
     f = lab.deploy("f", ECHO, memory_mb=256, timeout_s=9, variables={"AB": "b"}, description="echoes")
-    assert (f.handler, f.memory_mb, f.timeout_s, f.variables, f.change) == ("f.handler", 256, 9, (("AB", "b"),), "created")
+    assert (f.handler, f.memory_mb, f.timeout_s, f.variables, f.change) == (
+        "f.handler",
+        256,
+        9,
+        (("AB", "b"),),
+        "created",
+    )
 
 
 def test_deploying_the_same_again_changes_nothing(lab):
@@ -43,7 +49,9 @@ def test_deploying_the_same_again_changes_nothing(lab):
     assert (again.change, again.invoke().payload) == ("unchanged", pid)
 
 
-@pytest.mark.parametrize("change", [{"memory_mb": 256}, {"timeout_s": 4}, {"variables": {"AB": "1"}}, {"source": PID + "\n"}])
+@pytest.mark.parametrize(
+    "change", [{"memory_mb": 256}, {"timeout_s": 4}, {"variables": {"AB": "1"}}, {"source": PID + "\n"}]
+)
 def test_a_changed_function_retires_its_old_environments(lab, change):
     old = lab.deploy("f", PID).invoke().payload
     process = psutil.Process(old)
@@ -150,7 +158,6 @@ def test_an_asynchronous_call_is_accepted_and_run(lab, tmp_path, wait_until):
     assert (accepted.status, accepted.payload) == (Status.SUCCESS, None)
     wait_until(lambda: note.exists() and note.read_text())
     assert note.read_text() == accepted.request_id
-
 
 
 def test_a_function_answers_over_plain_http(lab):

@@ -17,7 +17,9 @@ def outcome(lab: Lab, source: str, event: object = None, **config: object):
 
 
 def test_a_handler_gets_its_event_and_its_answer_comes_back(lab):
-    assert outcome(lab, "def handler(event, context): return {'twice': 2 * event['x']}", {"x": 21}).payload == {"twice": 42}
+    assert outcome(lab, "def handler(event, context): return {'twice': 2 * event['x']}", {"x": 21}).payload == {
+        "twice": 42
+    }
 
 
 def test_no_payload_is_an_empty_event(lab):
@@ -56,7 +58,7 @@ def test_an_exception_names_its_type_message_and_the_cells_own_line(lab):
     result = outcome(lab, "def handler(event, context):\n    return event['missing']\n")
     assert result.status is Status.ERROR
     assert (result.error.error_type, result.error.message) == ("KeyError", "'missing'")
-    assert result.error.stack_trace == ('  File "/var/task/f.py", line 2, in handler\n    return event[\'missing\']\n',)
+    assert result.error.stack_trace == ("  File \"/var/task/f.py\", line 2, in handler\n    return event['missing']\n",)
 
 
 def test_an_exception_keeps_the_environment_warm(lab):
@@ -151,7 +153,9 @@ def test_an_exception_while_importing_has_no_request_id(lab):
 
 
 def test_a_megabyte_of_prints_is_kept_and_its_end_comes_back(lab):
-    source = "def handler(event, context):\n    for n in range(20_000): print(f'line {n:06d}', 'x' * 40)\n    return 'done'"
+    source = (
+        "def handler(event, context):\n    for n in range(20_000): print(f'line {n:06d}', 'x' * 40)\n    return 'done'"
+    )
     result = outcome(lab, source, timeout_s=20)
     assert result.payload == "done"
     assert len(result.log_tail.encode()) == 4096

@@ -15,7 +15,9 @@ HEAVY = ["sklearn", "scipy", "moto", "boto3", "botocore", "ipywidgets", "matplot
 
 def modules_after(code: str) -> set[str]:
     program = f"{code}\nimport sys\nprint(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
 
 
 def test_importing_labkit_loads_nothing_else():

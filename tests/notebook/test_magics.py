@@ -130,7 +130,10 @@ def test_coldstart_compares_two_functions(shell):
 
 def test_coldstart_takes_memory_sizes(shell):
     shell.run(ECHO)
-    assert [s.label for s in shell.run("%coldstart echo -n 1 --memory 128,256").series] == ["echo, 128 MB", "echo, 256 MB"]
+    assert [s.label for s in shell.run("%coldstart echo -n 1 --memory 128,256").series] == [
+        "echo, 128 MB",
+        "echo, 256 MB",
+    ]
 
 
 def test_functions_lists_what_is_deployed(shell):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import select
 import signal
 import socket
 import struct
@@ -40,13 +41,14 @@ class Request:
 
 
 class RuntimeApi:
-    """One environment's API: serves `/next` from `events`, answers every post with `post_status`, and keeps all requests in `requests`."""
+    """One environment's API: answers `/next` from `events` and posts with `post_status`; `requests` keeps all."""
 
     def __init__(self) -> None:
         self.events: queue.Queue[bytes] = queue.Queue()
         self.posts: queue.Queue[Request] = queue.Queue()
         self.requests: list[Request] = []
         self.post_status = 202
+        self.hang_up = "never"  # "after": behind the next answer; "before": instead of answering a post
         self.connections = 0
         self._open: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -92,7 +94,7 @@ class RuntimeApi:
                     self.requests.append(request)
                     answer = self._answer(request)
                     connection.sendall(answer)
-                    if not answer:
+                    if not answer or self.hang_up == "after":
                         connection.shutdown(socket.SHUT_RDWR)
                         return
         except (OSError, ValueError):
@@ -102,6 +104,8 @@ class RuntimeApi:
         if request.method == "GET":
             return self.events.get()
         self.posts.put(request)
+        if self.hang_up == "before":
+            return b""
         return b"HTTP/1.1 %d Status\r\nContent-Length: 0\r\n\r\n" % self.post_status
 
 
@@ -120,7 +124,11 @@ def read_request(stream) -> Request | None:
 
 @dataclass
 class Environment:
-    """One running bootstrap process, its folder, and what it writes."""
+    """One running bootstrap process, its folder, and what it writes.
+
+    A pipe is always open for telemetry frames; its descriptor is in the variable FRAMES. Processes that inherit it
+    can tell the test something, and the pipe's end says that the last of them is gone.
+    """
 
     api: RuntimeApi
     process: subprocess.Popen[bytes]
@@ -147,11 +155,21 @@ class Environment:
         return self.process.wait(timeout=PATIENCE_S)
 
     def output(self) -> str:
-        return (self.folder / "output").read_text()
+        return (self.folder / "output").read_bytes().decode()
 
     def report(self) -> dict:
         with open(self.report_fd, "rb", closefd=False) as stream:
             return json.loads(stream.read())
+
+    def wait_frame(self) -> None:
+        """Waits until something has been written to the frames' pipe."""
+        assert select.select([self.frames_fd], [], [], PATIENCE_S)[0], self.output()
+
+    def wait_all_gone(self) -> None:
+        """Waits until no process holds the frames' pipe any more."""
+        self.wait_frame()
+        while os.read(self.frames_fd, 1 << 16):
+            self.wait_frame()
 
     def frames(self) -> list[tuple[int, str]]:
         """The telemetry frames so far, as (type, message); call it when the process has posted what follows them."""
@@ -218,6 +236,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Environment]]:
         **variables: str,
     ) -> Environment:
         folder, api = tmp_path / str(len(started)), RuntimeApi()
+        (folder / "task").mkdir(parents=True)
         task = write_files(folder / "task", {"app.py": files} if isinstance(files, str) else files)
         (report_fd, report), (frames_fd, frames) = os.pipe(), os.pipe()
         os.set_blocking(frames_fd, False)  # an empty log is an answer too
@@ -233,6 +252,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Environment]]:
             "_HANDLER": handler,
             "LANG": "en_US.UTF-8",
             "PATH": os.environ["PATH"],
+            "FRAMES": str(frames),
             **({"_LAMBDA_TELEMETRY_LOG_FD": str(frames)} if framed else {}),
             **variables,
         }

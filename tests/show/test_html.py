@@ -132,6 +132,12 @@ def test_an_option_in_a_sentence_is_not_torn_at_a_lines_end(failed):
     assert '<span style="white-space:nowrap">--timeout 6</span>' in html.outcome(o)
 
 
+def test_the_lines_of_a_traceback_begin_where_the_error_begins(failed):
+    frame = '  File "/var/task/f.py", line 4, in handler\n    return 1 / 0\n'
+    shown = html.outcome(failed("ZeroDivisionError", "division by zero", (frame,)))
+    assert "\nFile &quot;/var/task/f.py&quot;, line 4, in handler\n  return 1 / 0</pre>" in shown
+
+
 def test_headings_say_whether_they_head_a_row_or_a_column(function):
     assert 'scope="row"' in html.function(function())
     assert 'scope="col"' in html.functions([function()])

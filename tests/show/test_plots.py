@@ -67,6 +67,13 @@ def test_the_axis_of_the_calls_is_logarithmic_and_the_bars_are_not(series):
     assert (bars.get_xscale(), dots.get_xscale()) == ("linear", "log")
 
 
+def test_the_logarithmic_axis_begins_at_a_labelled_time(series):
+    _, dots = axes_of(plots.coldstart(series(scale=10)))
+    low, high = dots.get_xlim()
+    labelled = [tick for tick in dots.get_xticks() if low <= tick <= high]
+    assert labelled[0] <= 5, "the warm calls' time"
+
+
 def test_the_warm_median_is_written_beside_its_dots(series):
     assert {"cold 100 ms", "warm 5.00 ms"} <= set(words_of(plots.coldstart(series())))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labkit.model import Outcome, Outcomes, Status
@@ -202,6 +202,7 @@ def test_an_endpoint_that_reports_little_is_shown_with_what_it_reports():
 
 
 @given(st.text(), st.text(), st.text())
+@example("\n0", "", "")
 def test_no_line_ends_in_blanks_and_no_control_character_gets_through(name, message, log):
     shown = text.outcome(Outcome(name, Status.SUCCESS, message, log_tail=log))
     assert all(line == line.rstrip() for line in shown.split("\n"))

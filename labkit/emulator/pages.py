@@ -1,0 +1,119 @@
+"""Everything over HTTP but invocations: the Lambda API's other operations, and labkit's own pages.
+
+The operations come by the wire, from botocore's model. Under `/_labkit/` stands what the API has no word for:
+status, traces, logs, fresh environments, and the packages that GetFunction's location names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import traceback
+import uuid
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from labkit.emulator.control import Account, package_content, perform
+from labkit.emulator.registry import FunctionVersion, parse_reference
+from labkit.emulator.status import lab_status
+from labkit.emulator.wire import Reply, Wire
+from labkit.errors import RequestTooLarge, ServiceError, ServiceFault, UnknownOperation
+
+METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
+BODY_BYTES = 70_167_211  # AWS's own limit of a request: a 50 MB zip in base64, and the rest of it
+
+
+def fault(error: Exception) -> ServiceFault:
+    """The answer to an error of labkit's own; its traceback goes to the emulator's log."""
+    traceback.print_exception(error, file=sys.stderr)
+    return ServiceFault("An internal error of labkit; the emulator's log has the traceback.")
+
+
+class Pages:
+    """The endpoints, on one account."""
+
+    def __init__(self, account: Account, wire: Wire) -> None:
+        self._account = account
+        self._wire = wire
+
+    def application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/_labkit/status", self.status),
+                Route("/_labkit/traces", self.traces),
+                Route("/_labkit/traces/{request_id}", self.trace),
+                Route("/_labkit/logs/{name}", self.logs),
+                Route("/_labkit/functions/{name}/recycle", self.recycle, methods=["POST"]),
+                Route("/_labkit/functions/{name}/abort", self.abort, methods=["POST"]),
+                Route("/_labkit/packages/{sha256}", self.package),
+                Route("/{path:path}", self.operation, methods=METHODS),
+            ]
+        )
+
+    async def operation(self, request: Request) -> Response:
+        """One operation of the Lambda API."""
+        request_id = str(uuid.uuid4())
+        try:
+            reply = await self._performed(request)
+        except ServiceError as error:
+            reply = self._wire.error(error, request_id)
+        except Exception as error:
+            reply = self._wire.error(fault(error), request_id)
+        return Response(reply.body, reply.status, headers={"x-amzn-requestid": request_id, **reply.headers})
+
+    async def _performed(self, request: Request) -> Reply:
+        query = request.query_params.multi_items()
+        match = self._wire.match(request.method, request.scope["raw_path"].decode("latin-1"), query)
+        if match is None:
+            raise UnknownOperation(f"No operation of the Lambda API is {request.method} {request.url.path}.")
+        params = self._wire.parse(match, query, request.headers, await _body(request, match.operation))
+        return self._wire.serialise(match.operation, await perform(self._account, match.operation, params))
+
+    async def status(self, request: Request) -> Response:
+        return JSONResponse(lab_status(self._account))
+
+    async def trace(self, request: Request) -> Response:
+        found = self._account.recorder.trace(request.path_params["request_id"])
+        return JSONResponse(dataclasses.asdict(found) if found else None, 200 if found else 404)
+
+    async def traces(self, request: Request) -> Response:
+        found = self._account.recorder.traces(request.query_params.get("function", ""))
+        return JSONResponse([dataclasses.asdict(trace) for trace in found])
+
+    async def logs(self, request: Request) -> Response:
+        streams = self._account.recorder.streams(request.path_params["name"])
+        return JSONResponse([{"name": stream.name, "text": stream.text()} for stream in streams])
+
+    async def recycle(self, request: Request) -> Response:
+        """The next invocation of this function meets a fresh environment."""
+        return self._on_version(request, self._account.dispatcher.recycle)
+
+    async def abort(self, request: Request) -> Response:
+        """What this function is starting or running now is ended."""
+        return self._on_version(request, lambda v: self._account.dispatcher.abort(v, "stopped by the caller"))
+
+    async def package(self, request: Request) -> Response:
+        content = package_content(self._account, request.path_params["sha256"])
+        return Response(content, 200 if content else 404, media_type="application/zip")
+
+    def _on_version(self, request: Request, act: Callable[[FunctionVersion], object]) -> Response:
+        try:
+            version = self._account.registry.version(parse_reference(request.path_params["name"]))
+        except ServiceError as error:
+            return JSONResponse({"message": str(error)}, error.status)
+        return JSONResponse({"done": act(version)})
+
+
+async def _body(request: Request, operation: str) -> bytes:
+    """The whole body. Raises RequestTooLarge as soon as it is, and reads no further."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_BYTES:
+            raise RequestTooLarge(f"Request must be smaller than {BODY_BYTES} bytes for the {operation} operation")
+        chunks.append(chunk)
+    return b"".join(chunks)

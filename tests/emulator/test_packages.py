@@ -1,0 +1,93 @@
+"""Packages on disk."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zipfile
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.emulator.packages import PackageStore
+from labkit.errors import ServiceError
+
+
+def zipped(entries: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return PackageStore(tmp_path / "packages")
+
+
+def test_a_package_is_unpacked_with_its_byte_code(store):
+    package = store.add(zipped({"app.py": b"x = 1", "lib/inner.py": b"y = 2", "data.bin": b"\0"}))
+    folder = store.folder_of(package)
+    assert package.files == ("app.py", "data.bin", "lib/inner.py")
+    assert list(folder.glob("__pycache__/app.*.pyc"))
+    assert list(folder.glob("lib/__pycache__/inner.*.pyc"))
+
+
+def test_the_same_content_is_one_package(store):
+    content = zipped({"app.py": b"x = 1"})
+    assert store.add(content) is store.add(content)
+
+
+def test_a_module_that_does_not_compile_is_kept_for_its_import_to_fail(store):
+    assert store.add(zipped({"app.py": b"def broken(:"})).files == ("app.py",)
+
+
+def test_files_of_a_package_are_read_only(store):
+    folder = store.folder_of(store.add(zipped({"app.py": b"x = 1"})))
+    assert not os.stat(folder / "app.py").st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+
+
+def test_requirements_are_read(store):
+    package = store.add(zipped({"requirements.txt": b"# pinned\nnumpy==2.4.6\n\nscikit-learn==1.9.1\n"}))
+    assert package.requirements == ("numpy==2.4.6", "scikit-learn==1.9.1")
+
+
+def test_a_link_in_a_zip_is_refused(store):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        link = zipfile.ZipInfo("link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(ServiceError, match="leaves the package"):
+        store.add(buffer.getvalue())
+
+
+def test_a_refused_package_leaves_nothing_on_disk(store, tmp_path):
+    with pytest.raises(ServiceError):
+        store.add(zipped({"good.py": b"x = 1", "../evil.py": b"x"}))
+    assert list((tmp_path / "packages").iterdir()) == []
+    assert not (tmp_path / "evil.py").exists()
+
+
+NAMES = st.text(alphabet="ab./\\:~ \né", min_size=1, max_size=12)
+
+
+@given(st.dictionaries(NAMES, st.binary(max_size=20), max_size=5))
+def test_whatever_a_zip_is_called_inside_nothing_lands_outside(tmp_path_factory, entries):
+    home = tmp_path_factory.mktemp("home")
+    (home / "packages").mkdir()
+    store = PackageStore(home / "packages")
+    with suppress(ServiceError):
+        store.add(zipped(entries))
+    assert [p.name for p in home.iterdir()] == ["packages"]
+    assert all(p.suffix in ("", ".zip") for p in (home / "packages").iterdir())
+
+
+@given(st.binary(max_size=300))
+def test_bytes_that_are_no_zip_are_an_error_of_the_api(tmp_path_factory, content):
+    with pytest.raises(ServiceError):
+        PackageStore(tmp_path_factory.mktemp("packages")).add(content)

@@ -1,0 +1,155 @@
+"""The Runtime API's protocol, on a fake transport: what each request means to the environment, and each answer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.emulator.runtime_api import Channel, event_message, known_error_type
+
+NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def post(path: str, body: bytes = b"{}", headers: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class FakeTransport:
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeEnvironment:
+    def __init__(self) -> None:
+        self.heard: list[tuple] = []
+
+    def on_next(self, channel):
+        self.heard.append(("next",))
+
+    def on_response(self, request_id, body):
+        self.heard.append(("response", request_id, body))
+        return request_id == "r1"
+
+    def on_error(self, request_id, error_type, body):
+        self.heard.append(("error", request_id, error_type, body))
+        return request_id == "r1"
+
+    def on_init_error(self, error_type, body):
+        self.heard.append(("init", error_type, body))
+        return True
+
+
+@pytest.fixture
+def conversation():
+    environment, transport = FakeEnvironment(), FakeTransport()
+    channel = Channel(environment)
+    channel.connection_made(transport)
+    return channel, environment, transport
+
+
+def status(transport) -> int:
+    return int(transport.writes[-1].split()[1])
+
+
+def error_type(transport) -> str:
+    return json.loads(transport.writes[-1].split(b"\r\n\r\n", 1)[1])["errorType"]
+
+
+def test_next_waits_for_the_environment(conversation):
+    channel, environment, transport = conversation
+    channel.data_received(NEXT)
+    assert (environment.heard, transport.writes) == ([("next",)], [])
+
+
+def test_a_response_is_accepted_in_one_segment(conversation):
+    channel, environment, transport = conversation
+    channel.data_received(post("/2018-06-01/runtime/invocation/r1/response", b'{"a": 1}'))
+    assert environment.heard == [("response", "r1", b'{"a": 1}')]
+    assert len(transport.writes) == 1
+    assert status(transport) == 202
+
+
+@given(st.data())
+def test_a_request_may_come_in_any_pieces(data):
+    environment, transport = FakeEnvironment(), FakeTransport()
+    channel = Channel(environment)
+    channel.connection_made(transport)
+    message = post("/2018-06-01/runtime/invocation/r1/response", b"x" * 50) + NEXT
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(message)), max_size=8)))
+    for start, end in zip([0, *cuts], [*cuts, len(message)], strict=True):
+        channel.data_received(message[start:end])
+    assert environment.heard == [("response", "r1", b"x" * 50), ("next",)]
+
+
+def test_an_error_carries_its_type(conversation):
+    channel, environment, _ = conversation
+    header = "Lambda-Runtime-Function-Error-Type: Runtime.Odd\r\n"
+    channel.data_received(post("/2018-06-01/runtime/invocation/r1/error", b"{}", header))
+    assert environment.heard == [("error", "r1", "Runtime.Odd", b"{}")]
+
+
+def test_an_init_error_is_heard(conversation):
+    channel, environment, transport = conversation
+    channel.data_received(post("/2018-06-01/runtime/init/error", b"{}"))
+    assert environment.heard == [("init", "Runtime.Unknown", b"{}")]
+    assert status(transport) == 202
+
+
+def test_an_unknown_request_id_is_refused(conversation):
+    channel, _, transport = conversation
+    channel.data_received(post("/2018-06-01/runtime/invocation/r2/response"))
+    assert (status(transport), error_type(transport)) == (400, "InvalidRequestID")
+
+
+def test_an_oversize_response_fails_the_invocation_and_is_refused(conversation):
+    channel, environment, transport = conversation
+    channel.data_received(post("/2018-06-01/runtime/invocation/r1/response", b"x" * 6_291_557))
+    assert environment.heard[0][:3] == ("error", "r1", "Function.ResponseSizeTooLarge")
+    assert (status(transport), error_type(transport)) == (413, "RequestEntityTooLarge")
+
+
+def test_the_largest_response_is_accepted(conversation):
+    channel, environment, _ = conversation
+    channel.data_received(post("/2018-06-01/runtime/invocation/r1/response", b"x" * 6_291_556))
+    assert environment.heard[0][0] == "response"
+
+
+@pytest.mark.parametrize("path", ["/", "/2018-06-01/runtime/nothing", "/2018-06-01/runtime/invocation/r1/shrug"])
+def test_an_unknown_path_is_a_404(conversation, path):
+    channel, _, transport = conversation
+    channel.data_received(post(path))
+    assert status(transport) == 404
+
+
+def test_what_is_not_http_is_refused_and_hung_up_on(conversation):
+    channel, _, transport = conversation
+    channel.data_received(b"\x16\x03\x01 hello\r\n\r\n")
+    assert (status(transport), transport.closed) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("Runtime.X", "Runtime.X"), ("Function.Y", "Function.Y"), ("Boom", "Runtime.Unknown"), ("", "Runtime.Unknown")],
+)
+def test_error_types_of_no_known_family_are_unknown(said, kept):
+    assert known_error_type(said) == kept
+
+
+def test_an_event_is_one_message_with_lambdas_headers():
+    message = event_message(
+        request_id="r1", deadline_ms=5, function_arn="arn", trace_id="Root=1", client_context="", payload=b"{}"
+    )
+    head, body = message.split(b"\r\n\r\n")
+    assert body == b"{}"
+    assert b"Lambda-Runtime-Deadline-Ms: 5" in head.split(b"\r\n")
+    assert b"Lambda-Runtime-Client-Context" not in head

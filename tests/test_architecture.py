@@ -1,0 +1,215 @@
+"""Rules that people forget. ARCHITECTURE.md says them in words."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import labkit
+from labkit import errors
+from labkit.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "labkit"
+FILES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LINES, FUNCTION_LINES = 600, 60
+
+STANDARD = set(sys.stdlib_module_names) | {"__future__"}
+FREE = {"labkit", "labkit.model", "labkit.errors", "labkit.settings", "labkit.billing"}
+
+# unit: what of labkit, and what of other people's packages, it may import
+MAY = {
+    "labkit": ({"labkit.client", "labkit.notebook"}, set()),
+    "model": (set(), set()),
+    "errors": (set(), set()),
+    "settings": ({"labkit.errors"}, set()),
+    "billing": ({"labkit.model"}, set()),
+    "scheduler": ({"labkit.model"}, set()),
+    "doctor": ({"labkit", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
+    "show": ({"labkit.model", "labkit.billing", "labkit.show"}, {"matplotlib", "numpy"}),
+    "client": (FREE | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
+    "emulator": (
+        FREE | {"labkit.scheduler", "labkit.emulator"},
+        {"botocore", "httptools", "psutil", "starlette", "uvicorn", "uvloop"},
+    ),
+    "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client"}),
+    "lesson": (
+        FREE | {"labkit.client", "labkit.show", "labkit.lesson"},
+        {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets"},
+    ),
+    "notebook": (
+        FREE | {"labkit.client", "labkit.show", "labkit.lesson", "labkit.notebook"},
+        {"IPython", "traitlets", "ipywidgets"},
+    ),
+    "cli": (None, {"rich"}),
+}
+ASYNCIO_HOMES = ("emulator",)
+
+
+def unit_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else "labkit" if path.stem == "__init__" else path.stem
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            known = {m for m in submodules if (ROOT / (m.replace(".", "/") + ".py")).exists()}
+            found |= known or {node.module}
+    return found
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_follow_the_table(path):
+    ours, theirs = MAY[unit_of(path)]
+    for name in imports_of(parsed(path)):
+        if name.split(".")[0] == "labkit":
+            assert ours is None or any(name == m or (name.startswith(f"{m}.") and m != "labkit") for m in ours), name
+        elif name.split(".")[0] not in STANDARD:
+            assert name.split(".")[0] in theirs, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_asyncio_lives_in_the_emulator_only(path):
+    if "asyncio" in imports_of(parsed(path)):
+        assert unit_of(path) in ASYNCIO_HOMES
+
+
+EMULATOR = sorted((PACKAGE / "emulator").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EMULATOR, ids=lambda p: p.name)
+def test_the_emulator_has_no_locks(path):
+    names = {
+        node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in ast.walk(parsed(path))
+    }
+    assert not names & {"Lock", "RLock", "Semaphore", "Condition", "BoundedSemaphore"}
+
+
+HOMES = {
+    "starlette": {"pages"},
+    "uvicorn": {"server"},
+    "subprocess": {"sandbox"},
+    "signal": {"sandbox"},
+    "psutil": {"proc", "server"},
+    "httptools": {"runtime_api"},
+    "labkit.scheduler": {"dispatcher", "server"},
+    "labkit.emulator.sandbox": {"environment", "server"},
+}
+
+
+@pytest.mark.parametrize(("module", "homes"), HOMES.items())
+def test_inside_the_emulator_each_thing_has_its_home(module, homes):
+    users = {p.stem for p in EMULATOR if any(n == module or n.startswith(f"{module}.") for n in imports_of(parsed(p)))}
+    assert users <= homes
+
+
+def test_the_scheduler_does_no_io_and_reads_no_clock():
+    assert imports_of(parsed(PACKAGE / "scheduler.py")) <= {"__future__", "collections", "dataclasses", "labkit.model"}
+
+
+@pytest.mark.parametrize("path", FILES + TESTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_is_too_long(path):
+    assert len(path.read_text("utf-8").splitlines()) <= LINES
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_function_is_too_long(path):
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not holds_functions(node):
+            assert node.end_lineno - node.lineno < FUNCTION_LINES, node.name
+
+
+def holds_functions(node: ast.AST) -> bool:
+    """A function that only encloses others is measured by them."""
+    return any(
+        isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) for child in ast.walk(node) if child is not node
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_module_says_what_it_is(path):
+    assert ast.get_docstring(parsed(path))
+
+
+@pytest.mark.parametrize("name", ["utils", "helpers", "common", "core", "base", "manager"])
+def test_no_folder_or_file_is_named_after_nothing(name):
+    assert not [p for p in PACKAGE.rglob("*") if p.stem == name]
+
+
+def test_only_settings_reads_labkits_variables():
+    # the runtime's interface is its process's variables; the command line hands them on to children
+    readers = {unit_of(p) for p in FILES if re.search(r"environ(\.get\(|\[)\s*[\"']LABKIT_", p.read_text("utf-8"))}
+    assert readers == set()
+
+
+def test_every_setting_is_in_the_readme():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    documented = set(re.findall(r"`(LABKIT_[A-Z_]+)`", readme))
+    assert documented == {f"LABKIT_{field.name.upper()}" for field in fields(Settings)}
+
+
+ERROR_CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.LabkitError)]
+
+
+@pytest.mark.parametrize("cls", ERROR_CLASSES, ids=lambda c: c.__name__)
+def test_every_error_says_what_to_try(cls):
+    assert cls is errors.ServiceError or len(cls.__dict__.get("hint", cls.hint)) > 10
+
+
+@pytest.mark.parametrize("cls", ERROR_CLASSES, ids=lambda c: c.__name__)
+def test_every_error_is_in_the_drawing_of_the_tree(cls):
+    assert re.search(rf"\b{cls.__name__}\b", errors.__doc__)
+
+
+def test_errors_of_the_api_have_a_code_and_a_status():
+    service = [c for c in ERROR_CLASSES if issubclass(c, errors.ServiceError)]
+    assert len(service) > 10
+    assert all(c.code.endswith("Exception") and 400 <= c.status < 600 for c in service)
+
+
+def test_every_module_can_be_imported_alone():
+    for module in pkgutil.walk_packages(labkit.__path__, "labkit."):
+        if not module.name.startswith(("labkit.runtime.", "labkit.emulator.__main__")):
+            importlib.import_module(module.name)
+
+
+def test_every_dependency_has_a_reason():
+    lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines()
+    start = lines.index("dependencies = [")
+    end = next(i for i, line in enumerate(lines) if line.startswith("[project.scripts]"))
+    named = [line for line in lines[start:end] if re.match(r'\s+"', line)]
+    assert len(named) > 20
+    assert [line for line in named if "#" not in line] == []
+
+
+def test_the_top_level_stays_as_it_is():
+    names = {p.name for p in ROOT.iterdir() if not p.name.startswith(".") and p.name != "__pycache__"}
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "labkit", "lessons", "tests", "binder", "dist", "build"}
+    assert names <= allowed
+
+
+def test_every_test_file_mirrors_a_module_or_says_why_not():
+    free = {"test_architecture", "test_house", "test_processes", "test_notebooks", "test_outcomes"}
+    stems = {p.stem for p in FILES} | {p.parent.name for p in FILES}
+    for path in TESTS:
+        if path.stem.startswith("test_") and path.parent.name not in {"bench", "browser", "lessons"}:
+            name = path.stem.removeprefix("test_")
+            assert path.stem in free or name in stems or name in {"contract", "extension", "boto3"}, path

@@ -1,0 +1,52 @@
+"""Rounding and prices."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.billing import bill, billed_ms
+from labkit.model import Status, Trace
+
+SECONDS = st.floats(min_value=0, max_value=900, allow_nan=False)
+
+
+def trace(duration_s: float, memory_mb: int = 128, init_s: float | None = None) -> Trace:
+    return Trace(
+        request_id="r", function_name="f", version="$LATEST", environment_id="e", log_stream="s", arrived_at=0.0,
+        queued_s=0.0, duration_s=duration_s, memory_mb=memory_mb, max_memory_mb=1, status=Status.SUCCESS, init_s=init_s,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "init_s", "expected"),
+    [(0.00301, None, 4), (0.003, None, 3), (0.0, None, 1), (0.00301, 0.1101, 114), (0.0005, 0.0005, 1)],
+)
+def test_milliseconds_are_rounded_up_once_over_init_and_duration(duration_s, init_s, expected):
+    assert billed_ms(duration_s, init_s) == expected
+
+
+@given(SECONDS, SECONDS)
+def test_a_bill_is_never_short_and_never_a_whole_millisecond_over(duration_s, init_s):
+    exact = (duration_s + init_s) * 1000
+    assert exact - 1e-3 <= billed_ms(duration_s, init_s) < max(1, exact) + 1 + 1e-3
+
+
+@given(SECONDS, st.integers(128, 10240))
+def test_cost_is_linear_in_memory(duration_s, memory_mb):
+    one, two = bill(trace(duration_s, memory_mb)), bill(trace(duration_s, 2 * memory_mb))
+    request = one.prices.per_million_requests / 1e6
+    assert math.isclose(two.usd - request, 2 * (one.usd - request), rel_tol=1e-9)
+
+
+def test_a_millisecond_at_128_mb_costs_what_aws_lists():
+    request = 0.20 / 1e6
+    assert bill(trace(0.001)).usd - request == pytest.approx(2.1e-9, rel=0.01)
+    assert bill(trace(0.001), architecture="arm64").usd - request == pytest.approx(1.7e-9, rel=0.02)
+
+
+def test_a_bill_says_which_prices_it_used():
+    assert bill(trace(0.001)).prices.as_of.year == 2025

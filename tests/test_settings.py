@@ -1,0 +1,33 @@
+"""Settings from the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from labkit.errors import BadSetting
+from labkit.settings import Settings
+
+
+def test_nothing_set_gives_the_defaults():
+    assert Settings.from_environment({"HOME": "/x"}) == Settings()
+
+
+def test_values_are_converted():
+    settings = Settings.from_environment({"LABKIT_ACCOUNT_CONCURRENCY": "7", "LABKIT_IDLE_TIMEOUT_S": "1.5"})
+    assert (settings.account_concurrency, settings.idle_timeout_s) == (7, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("LABKIT_REGOIN", "x", "Did you mean LABKIT_REGION"),
+        ("LABKIT_ACCOUNT_CONCURRENCY", "many", "'many' is not a number"),
+        ("LABKIT_ACCOUNT_CONCURRENCY", "0", "at least 1"),
+        ("LABKIT_ACCOUNT_ID", "12", "12 digits"),
+        ("LABKIT_RUNTIME_CLIENT", "mine", "auto, awslambdaric, native, fallback"),
+        ("LABKIT_IDLE_TIMEOUT_S", "-1", "above 0"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_would_be_right(name, value, said):
+    with pytest.raises(BadSetting, match=said):
+        Settings.from_environment({name: value})
