@@ -123,6 +123,7 @@ def lab_command(folder: Path, *, port: int | None, browser: bool) -> list[str]:
     first = f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}/{FIRST_LESSON}.ipynb"
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", first]
     # it listens on loopback with a token; in a container one often is root
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # nothing leaves this machine
     command += ["--allow-root"] if os.geteuid() == 0 else []
     command += [] if port is None else [f"--ServerApp.port={port}"]
     return command + ([] if browser else ["--no-browser"])

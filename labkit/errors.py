@@ -20,8 +20,12 @@ LabkitError
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
+
+
+SHOWN_WIDTH = 88
 
 
 class LabkitError(Exception):
@@ -39,8 +43,13 @@ class LabkitError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows instead of a traceback."""
-        lines = [f"{type(self).__name__}: {self.message}", self.advice]
-        return [line for line in lines if line]
+        return [*_wrapped(f"{type(self).__name__}: {self.message}"), *_wrapped(self.advice)]
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines that a notebook shows whole: its own wrapping tears names."""
+    lines = [textwrap.wrap(line, SHOWN_WIDTH, break_long_words=False) for line in text.splitlines()]
+    return [part for line in lines for part in line]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -74,7 +83,7 @@ class SourceSyntaxError(SourceError):
 
     def _render_traceback_(self) -> list[str]:
         caret = [f"    {self.text}", "    " + " " * max(0, self.column - 1) + "^"] if self.text else []
-        return [f"{type(self).__name__}: {self.message}", *caret, self.advice]
+        return [*_wrapped(f"{type(self).__name__}: {self.message}"), *caret, *_wrapped(self.advice)]
 
 
 class NoHandler(SourceError):

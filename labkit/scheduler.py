@@ -228,6 +228,8 @@ class Scheduler:
         if version.waiting:
             env.phase = Phase.INVOKE
             return [Assign(version.waiting.popleft(), env_id)]
+        if version.retired:
+            return [self._stop(env)]
         env.phase, env.idle_since = Phase.IDLE, now
         version.idle[env_id] = env
         return []
@@ -266,18 +268,18 @@ class Scheduler:
         return expired
 
     def _recycle(self, name: str) -> list[Action]:
-        version = self._versions.get(name)
-        if version is None:
-            return []
         for env in self.environments.values():
             env.outdated = env.outdated or env.version == name
-        return [self._stop(env) for env in list(version.idle.values())]
+        return self._stop_idle(name)
 
     def _retire(self, name: str) -> list[Action]:
-        stopped = self._recycle(name)
         if name in self._versions:
             self._versions[name].retired = True
-        return stopped
+        return self._stop_idle(name)
+
+    def _stop_idle(self, name: str) -> list[Action]:
+        version = self._versions.get(name)
+        return [self._stop(env) for env in list(version.idle.values())] if version else []
 
     def _stop(self, env: _Environment) -> Stop:
         self._versions[env.version].idle.pop(env.env_id, None)

@@ -159,10 +159,17 @@ def test_a_request_that_waits_while_its_version_is_retired_is_still_served():
     scheduler = Scheduler(account_limit=2)
     env_id = start(scheduler, "r1")
     scheduler.handle(VersionRetired("f:1"), 1)
-    actions = scheduler.handle(Ready(env_id), 2)
-    assert actions[0] == Stop(env_id)
-    assert isinstance(actions[1], Start)
-    assert scheduler.handle(Ready(actions[1].env_id), 3) == [Assign("r1", actions[1].env_id)]
+    assert scheduler.handle(Ready(env_id), 2) == [Assign("r1", env_id)]
+    assert scheduler.handle(Finished(env_id), 3) == [Stop(env_id)]
+
+
+def test_a_request_that_waits_while_its_version_is_recycled_gets_a_fresh_environment():
+    scheduler = Scheduler(account_limit=2)
+    env_id = start(scheduler, "r1")
+    scheduler.handle(Recycled("f:1"), 1)
+    stopped, started = scheduler.handle(Ready(env_id), 2)
+    assert stopped == Stop(env_id)
+    assert scheduler.handle(Ready(started.env_id), 3) == [Assign("r1", started.env_id)]
 
 
 def test_after_recycling_a_request_meets_a_fresh_environment():
@@ -216,6 +223,7 @@ class Walk(RuleBasedStateMachine):
         self.stopping: set[str] = set()
         self.version_of: dict[str, str] = {}
         self.count = 0
+        self.retired: set[str] = set()
 
     def perform(self, actions: list[Action]) -> None:
         for action in actions:
@@ -243,6 +251,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule(version=st.sampled_from(["f:1", "f:2", "g:1"]))
     def arrive(self, version: str) -> None:
+        if version in self.retired:
+            return  # nobody names a retired version again
         self.count += 1
         self.requests[f"r{self.count}"] = version
         self.tell(Arrived(f"r{self.count}", version))
@@ -270,6 +280,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule(event=st.sampled_from([Tick(), VersionRetired("f:1"), Recycled("g:1"), Recycled("f:2")]))
     def other(self, event: object) -> None:
+        if isinstance(event, VersionRetired):
+            self.retired.add(event.version)
         self.tell(event)
 
     @invariant()
@@ -285,6 +297,11 @@ class Walk(RuleBasedStateMachine):
     def a_request_that_waits_has_something_to_wait_for(self) -> None:
         waiting = len(self.requests) - len(self.busy)
         assert waiting == 0 or self.starting or self.busy
+
+    @invariant()
+    def nothing_idles_for_a_retired_version(self) -> None:
+        idle = {e.version for e in self.scheduler.environments.values() if e.phase is Phase.IDLE}
+        assert not idle & self.retired
 
     @invariant()
     def the_machine_is_never_overfull(self) -> None:

@@ -152,11 +152,11 @@ class Dispatcher:
 
     def _watch(self) -> None:
         now = time.monotonic()
-        running = [e for e in self.environments.values() if e.phase in (Phase.INIT, Phase.INVOKE)]
-        for environment in running:
+        moving = [e for e in self.environments.values() if e.moving]
+        for environment in moving:
             environment.watch(now)
-        self._watching = bool(running)
-        if running:
+        self._watching = bool(moving) or bool(self._starts)
+        if self._watching:
             self._loop.call_later(WATCH_S, self._watch)
 
 

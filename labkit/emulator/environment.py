@@ -7,9 +7,10 @@ log stream stay, and the next `assign` starts a new process whose init counts ag
 ("suppressed init"). A failing import therefore runs twice, as on Lambda.
 
 Free from its *response* on, not from its next poll: the official client needs 118 microseconds in between.
-Frozen (SIGSTOP of the tree) as soon as it polls with nothing to do; thawed before the next event is written.
-Deadlines and memory are looked at by `watch`, which the dispatcher calls every few milliseconds while anything is
-running; nothing is scheduled per invocation.
+Frozen (SIGSTOP of the tree) when it has polled and nothing came for FREEZE_AFTER_S, so that a caller in a loop does
+not pay for two signals a call; thawed before the next event is written.
+Deadlines, memory and freezing are looked at by `watch`, which the dispatcher calls every few milliseconds until all
+environments stand still; nothing is scheduled per invocation.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from labkit.emulator.sandbox import Sandbox
 from labkit.model import InitPhases, Phase, Status, Trace
 
 INIT_TIMEOUT_S = 10.0
+FREEZE_AFTER_S = 0.004
 MIB = 1024 * 1024
 
 
@@ -63,7 +65,9 @@ class _Run:
     init_error: tuple[str, bytes] | None = None
     killed_for: Status | None = None
     out_of_memory: bool = False
-    parked: Channel | None = None  # a `next` that waits for an event
+    parked: Channel | None = None  # a `next` that waits for an event, since `parked_at`
+    parked_at: float = 0.0
+    frozen: bool = False
     channels: list[Channel] = field(default_factory=list)
 
 
@@ -122,7 +126,9 @@ class Environment:
         if run is None:
             self._spawn_for(invocation)
         elif run.parked is not None:
-            self._sandbox.thaw()
+            if run.frozen:
+                run.frozen = False
+                self._sandbox.thaw()
             self._deliver(run.parked)
 
     def stop(self) -> None:
@@ -142,9 +148,12 @@ class Environment:
         self.stop()
 
     def watch(self, now: float) -> None:
-        """Looks at deadlines and memory. Called only while the phase is INIT or INVOKE."""
+        """Looks at deadlines and memory while something runs, and freezes what has nothing to do."""
         run = self._run
-        if run is None or run.killed_for or run.out_of_memory:
+        if run is None or run.killed_for or run.out_of_memory or self.phase is Phase.SHUTDOWN:
+            return
+        if self.phase is Phase.IDLE:
+            self._freeze_when_due(run, now)
             return
         resident = self._sandbox.resident_bytes()
         self.max_memory = max(self.max_memory, resident)
@@ -159,6 +168,16 @@ class Environment:
             run.killed_for = Status.TIMEOUT
             self._sandbox.kill()
 
+    def _freeze_when_due(self, run: _Run, now: float) -> None:
+        if run.parked is not None and not run.frozen and now - run.parked_at >= FREEZE_AFTER_S:
+            run.frozen = True
+            self._sandbox.freeze()
+
+    @property
+    def moving(self) -> bool:
+        """Whether there is something to watch: a process that is not frozen."""
+        return self._run is not None and not self._run.frozen
+
     @property
     def pid(self) -> int | None:
         return self._sandbox.pid
@@ -169,7 +188,7 @@ class Environment:
     # --- the process
 
     def _channel(self) -> Channel:
-        channel = Channel(self)
+        channel = Channel(self, soon=asyncio.get_running_loop().call_soon)
         if self._run:
             self._run.channels.append(channel)
         return channel
@@ -263,13 +282,11 @@ class Environment:
         if run is None:
             channel.close()
             return
-        run.parked = channel
+        run.parked, run.parked_at = channel, time.monotonic()
         if not run.initialised:
             self._initialised(run)
         if self.phase is Phase.INVOKE and not self._delivered:
             self._deliver(channel)
-        elif self.phase is Phase.IDLE:
-            self._sandbox.freeze()
 
     def _initialised(self, run: _Run) -> None:
         run.initialised = True

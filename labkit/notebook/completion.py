@@ -21,7 +21,7 @@ def matcher(magics: LabMagics) -> Callable[[CompletionContext], SimpleMatcherRes
     @context_matcher()
     def labkit_matcher(context: CompletionContext) -> SimpleMatcherResult:
         found = candidates(magics, context.line_with_cursor[: context.cursor_position])
-        completions = [SimpleCompletion(text=text, type="param") for text in found]
+        completions = [SimpleCompletion(text=t, type="param" if t.startswith("-") else "function") for t in found]
         return SimpleMatcherResult(completions=completions, suppress=bool(completions), ordered=True)
 
     return labkit_matcher  # type: ignore[no-any-return]

@@ -33,7 +33,7 @@ class Shown:
 
 
 class Progress:
-    """A line that counts; appears after half a second, changes at most ten times a second, ends complete."""
+    """A line that counts; appears after half a second, changes at most ten times a second, is empty at the end."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -46,7 +46,8 @@ class Progress:
         if now - self._began < PATIENCE_S or (now - self._shown_at < BETWEEN_S and done < total):
             return
         self._shown_at = now
-        message = _Line(f"{self._what}: {done} of {total}")
+        # the result follows at once: the finished line makes way for it
+        message = _Line(f"{self._what}: {done} of {total}" if done < total else "")
         if self._handle is None:
             self._handle = display(message, display_id=True)
         else:
@@ -67,10 +68,10 @@ def _outcomes_html(outcomes: Outcomes) -> str:
     if not any(series.cold for series in outcomes.series):
         return html.outcomes(outcomes)
     alt = plots.alt_coldstart(outcomes)
-    return html.outcomes(outcomes) + html.figure(plots.png(plots.coldstart(outcomes)), alt, QUESTION)
+    return html.outcomes(outcomes) + html.figure(plots.png(plots.coldstart(outcomes)), alt, CAPTION)
 
 
-QUESTION = "Where does the first call spend its time?"
+CAPTION = "Left: the parts of a cold start. Right: each dot is one call; a grid line is ten times the one before it."
 
 _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     DeployedFunction: {"text/plain": text.function, "text/html": html.function, data.MIME: data.function},

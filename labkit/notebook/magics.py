@@ -139,7 +139,7 @@ class LabMagics(Magics):
         sizes = grammar.numbers(a.memory, "--memory") if a.memory else ()
         measured = [
             self.lab_of_kernel.coldstart(
-                name, a.n, event, memory_mb=sizes, on_progress=Progress(f"{name}: cold starts measured")
+                name, a.n, event, memory_mb=sizes, on_progress=Progress(f"Measuring {name}, cold starts")
             )
             for name in a.name
         ]

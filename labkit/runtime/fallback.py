@@ -172,6 +172,16 @@ def to_json(value: object) -> str:
     return text
 
 
+class BytesKey(str):
+    """A key that was bytes. Equal to no other: {"a": 1, b"a": 2} is written with both entries."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 def _plain(value: Any, above: tuple[int, ...]) -> Any:
     if isinstance(value, bytes):
         return value.decode()
@@ -193,7 +203,7 @@ def _plain(value: Any, above: tuple[int, ...]) -> Any:
 
 def _key(key: Any) -> Any:
     if isinstance(key, bytes):
-        return key.decode()
+        return BytesKey(key.decode())
     if key is None or isinstance(key, str | int | float):
         return key
     raise TypeError(f"keys must be str, int, float, bool or None, not {type(key).__name__}")

@@ -89,7 +89,7 @@ class JupyterLab:
 
     def _listening_at(self) -> str:
         """The address in the log: another port than the one asked for, if somebody was faster."""
-        found = re.search(r"(http://127\.0\.0\.1:\d+)/lab\?token", "".join(self._said[:200]))
+        found = re.search(r"(http://127\.0\.0\.1:\d+)/\S*token=", "".join(self._said[:200]))
         return found[1] if found else ""
 
     def address(self, path: str) -> str:

@@ -40,6 +40,12 @@ def test_no_lesson_fetches_data(path):
     assert not re.search(r"\bfetch_\w+\(", path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_no_line_of_code_is_too_wide_for_a_zoomed_notebook(path):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [line for cell in cells for line in cell.source.splitlines() if len(line) > 84] == []
+
+
 @pytest.mark.process
 def test_the_orientation_lesson_deploys_predicts_and_measures(tmp_path):
     lesson = tmp_path / "00-orientation.ipynb"

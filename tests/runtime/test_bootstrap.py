@@ -108,14 +108,11 @@ def test_the_emulators_death_is_enough(start, pipe):
     """Not only its closing the pipe: here the only holder of the write end is killed."""
     environment = start("awslambdaric", ECHO, lifeline=pipe[0])
     environment.invoke()
-    holder = os.fork()
-    if holder == 0:
-        while True:
-            signal.pause()
+    holder = subprocess.Popen(["sleep", "1000"], pass_fds=[pipe[1]])
     cut(pipe)
-    assert environment.process.poll() is None
-    os.kill(holder, signal.SIGKILL)
-    os.waitpid(holder, 0)
+    assert environment.invoke(1).json() == 1
+    holder.kill()
+    holder.wait()
     assert environment.exit_status() == -signal.SIGKILL
 
 

@@ -30,7 +30,6 @@ FAILING = {
     ),
     "a group": "def handler(event, context):\n    raise ExceptionGroup('two', [ValueError(1), TypeError(2)])\n",
     "in the library": "import json\ndef handler(event, context):\n    return json.loads('nope')\n",
-    "recursion": "def down(n): return down(n + 1)\ndef handler(event, context):\n    down(0)\n",
     "a set": "def handler(event, context): return {1}\n",
     "an object inside": "def handler(event, context): return {'a': [object()]}\n",
     "a circle": "def handler(event, context):\n    a = []; a.append(a); return a\n",
@@ -219,6 +218,15 @@ def test_an_unreadable_client_context_is_an_error_of_its_own(start):
     assert json.loads(posts.pop())["errorType"] == "Runtime.LambdaContextUnmarshalError"
 
 
+@pytest.mark.parametrize("where", ["def handler(event, context):\n    down()\n", "down()\n"])
+def test_a_recursion_without_end_is_reported_like_any_error(start, client, where):
+    """In the handler and at import, where its thousand frames pass our own cleaning."""
+    environment = start(client, f"def down(): return down()\n{where}")
+    post = environment.invoke().json()
+    assert post["errorType"] == "RecursionError"
+    assert post["stackTrace"][-1].startswith("  [Previous line repeated ")
+
+
 @pytest.mark.parametrize("error_type", INIT_FAILING)
 def test_an_init_that_fails_is_posted_and_ends_the_process_with_status_1(start, client, error_type):
     files, handler, message = INIT_FAILING[error_type]
@@ -365,7 +373,6 @@ def test_a_refused_result_ends_the_process(start, client):
         "def f():\n    import lib.worse\nf()",
         "try:\n    import lib.worse\nexcept ZeroDivisionError as e:\n    raise RuntimeError('again') from e",
         "class C:\n    import lib.worse",
-        "def f():\n    return f()\nf()",
         "import importlib; importlib.import_module('lib.worse')",
     ],
 )

@@ -47,6 +47,7 @@ def written(encode, value) -> str:
 @example(value=Decimal("-NaN"))
 @example(value=[Decimal("1E-7"), "decimal-", Pair(Decimal("-0"), b"\xff")])
 @example(value={Decimal(1): 1})
+@example(value={"a": 1, b"a": 2})
 def test_every_value_is_written_as_awslambdaric_writes_it(encoders, value):
     ours, theirs = encoders
     assert written(ours, value) == written(theirs, value)
