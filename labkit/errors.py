@@ -24,7 +24,6 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-
 SHOWN_WIDTH = 88
 
 

@@ -188,7 +188,7 @@ class Environment:
     # --- the process
 
     def _channel(self) -> Channel:
-        channel = Channel(self, soon=asyncio.get_running_loop().call_soon)
+        channel = Channel(self)
         if self._run:
             self._run.channels.append(channel)
         return channel

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Protocol, cast
 
 import httptools
@@ -35,11 +34,10 @@ class Client(Protocol):
 
 
 class Channel(asyncio.Protocol):
-    """One connection of the runtime. `soon` is the loop's call_soon."""
+    """One connection of the runtime."""
 
-    def __init__(self, client: Client, *, soon: Callable[..., object]) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._soon = soon
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._error_type = ""
@@ -123,9 +121,7 @@ class Channel(asyncio.Protocol):
 
     def _answer(self, known: bool) -> None:
         if known:
-            # after the caller's own answer, which is written by a task that is already scheduled: the runtime's
-            # next move would take the processor from it (50 microseconds of a warm call)
-            self._soon(self.write, ACCEPTED)
+            self.write(ACCEPTED)
         else:
             self.refuse(400, "InvalidRequestID", "Invalid request ID")
 

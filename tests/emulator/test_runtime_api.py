@@ -17,10 +17,6 @@ def post(path: str, body: bytes = b"{}", headers: str = "") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def at_once(call, *arguments):
-    call(*arguments)
-
-
 class FakeTransport:
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -56,7 +52,7 @@ class FakeEnvironment:
 @pytest.fixture
 def conversation():
     environment, transport = FakeEnvironment(), FakeTransport()
-    channel = Channel(environment, soon=at_once)
+    channel = Channel(environment)
     channel.connection_made(transport)
     return channel, environment, transport
 
@@ -86,7 +82,7 @@ def test_a_response_is_accepted_in_one_segment(conversation):
 @given(st.data())
 def test_a_request_may_come_in_any_pieces(data):
     environment, transport = FakeEnvironment(), FakeTransport()
-    channel = Channel(environment, soon=at_once)
+    channel = Channel(environment)
     channel.connection_made(transport)
     message = post("/2018-06-01/runtime/invocation/r1/response", b"x" * 50) + NEXT
     cuts = sorted(data.draw(st.lists(st.integers(0, len(message)), max_size=8)))
