@@ -47,6 +47,8 @@ RESERVED = frozenset(
         "LAMBDA_RUNTIME_DIR",
     ]
 )
+NOT_YET = ("DeadLetterConfig", "ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
+NOT_YET_FLAGS = ("Layers", "FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "Publish", "DurableConfig")
 ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
 
 
@@ -83,7 +85,7 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     package = await _package(account, params["Code"])
     if name in account.registry.functions:  # another request was faster while the package was unpacked
         raise ResourceConflict(f"Function already exist: {name}")
-    function = Function(_version(account, config, package), _now())
+    function = Function(_version(account, config, package), _now(), tags=dict(params.get("Tags") or {}))
     account.registry.functions[name] = function
     return describe(account, function)
 
@@ -91,6 +93,7 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
 async def update_function_code(account: Account, params: Params) -> dict[str, Any]:
     function = _function(account, params)
     _check_revision(function, params)
+    _refuse_what_would_be_ignored(params)
     package = await _package(account, params)
     if params.get("DryRun"):
         return describe(account, function) | {"CodeSha256": package.sha256, "CodeSize": package.size_bytes}
@@ -114,7 +117,7 @@ async def get_function(account: Account, params: Params) -> dict[str, Any]:
     return {
         "Configuration": describe(account, function),
         "Code": {"RepositoryType": "S3", "Location": location},
-        "Tags": {},
+        "Tags": dict(function.tags),
     }
 
 
@@ -187,14 +190,21 @@ def _configured(config: FunctionConfig, params: Params) -> FunctionConfig:
         changes["architecture"] = params["Architectures"][0]
     if params.get("EphemeralStorage"):
         changes["ephemeral_storage_mb"] = params["EphemeralStorage"]["Size"]
-    if params.get("Layers"):
-        raise InvalidParameterValue("labkit does not implement layers yet: include the files in the package.")
+    _refuse_what_would_be_ignored(params)
     if params.get("PackageType", "Zip") != "Zip":
         raise InvalidParameterValue("labkit runs functions packaged as Zip; container images need Docker.")
     runtime = changes.get("runtime", config.runtime)
     if not runtime.startswith("python3."):
         raise InvalidParameterValue(f"labkit runs Python functions; the runtime {runtime} is not available here.")
     return dataclasses.replace(config, **changes)
+
+
+def _refuse_what_would_be_ignored(params: Params) -> None:
+    """A setting that changes nothing here must not look as if it did."""
+    given = next((name for name in NOT_YET if any((params.get(name) or {}).values())), None)
+    given = given or next((name for name in NOT_YET_FLAGS if params.get(name)), None)
+    if given:
+        raise InvalidParameterValue(f"labkit does not implement {given} yet: leave it out.")
 
 
 def _checked_variables(variables: Mapping[str, str]) -> dict[str, str]:

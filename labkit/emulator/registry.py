@@ -59,6 +59,7 @@ class Function:
     latest: FunctionVersion
     last_modified: str
     revision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

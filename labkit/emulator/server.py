@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         pass
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _delete(scratch)
     return 0
 
 

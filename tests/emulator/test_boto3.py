@@ -213,6 +213,28 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_disk(aws):
     assert refused(create, aws, code=buffer.getvalue())[2] == "Unzipped size must be smaller than 262144000 bytes"
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"Layers": ["arn:aws:lambda:us-east-1:123456789012:layer:l:1"]},
+        {"Publish": True},
+        {"VpcConfig": {"SubnetIds": ["subnet-1"]}},
+        {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:123456789012:q"}},
+        {"LoggingConfig": {"LogFormat": "JSON"}},
+    ],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_a_setting_that_would_change_nothing_is_refused_by_name(aws, setting):
+    code, status, message = refused(create, aws, **setting)
+    assert (code, status) == ("InvalidParameterValueException", 400)
+    assert next(iter(setting)) in message
+
+
+def test_tags_are_kept(aws):
+    create(aws, Tags={"course": "ml"})
+    assert aws.get_function(FunctionName="f")["Tags"] == {"course": "ml"}
+
+
 def test_an_operation_that_is_not_there_is_named(aws):
     code, status, message = refused(aws.list_layers)
     assert (code, status) == ("NotImplementedException", 501)
