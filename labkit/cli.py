@@ -91,13 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console  # each command imports what it needs: see the module's docstring
 
     from labkit.lesson import display
-    from labkit.lesson.run import find_notebook, lessons_folder
+    from labkit.lesson.run import find_notebook, lessons_folder, workplace
     from labkit.lesson.run import run as run_notebooks
 
-    folder = lessons_folder()
-    notebooks = [find_notebook(name, folder) for name in arguments.lessons or [FIRST_LESSON]]
     console = Console(highlight=False)
-    with display.progress(console) as on_progress:
+    with workplace(lessons_folder()) as folder, display.progress(console) as on_progress:
+        notebooks = [find_notebook(name, folder) for name in arguments.lessons or [FIRST_LESSON]]
         reports = run_notebooks(notebooks, timeout_s=arguments.timeout, on_progress=on_progress)
     display.show(reports, console)
     return 0 if all(report.ok for report in reports) else 1

@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -104,6 +105,16 @@ def lessons_folder(package: Path = PACKAGE) -> Path:
 def from_wheel(folder: Path, package: Path = PACKAGE) -> bool:
     """Whether these lessons are part of the installed package, which is nobody's place to work in."""
     return folder.is_relative_to(package)
+
+
+@contextmanager
+def workplace(folder: Path, package: Path = PACKAGE) -> Iterator[Path]:
+    """The lessons where they may write files: a checkout's own, or a copy of an installed package's."""
+    if not from_wheel(folder, package):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="labkit-lessons-") as copy:
+        yield Path(shutil.copytree(folder, Path(copy) / "lessons"))
 
 
 def find_notebook(name: str, folder: Path) -> Path:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from labkit.errors import LabkitError
-from labkit.lesson.run import Progress, find_notebook, from_wheel, lessons_folder, run
+from labkit.lesson.run import Progress, find_notebook, from_wheel, lessons_folder, run, workplace
 from labkit.show.data import MIME
 
 SHOW_FACT = f"from IPython.display import display; display({{{MIME!r}: {{'kind': 'function', 'name': 'f'}}}}, raw=True)"
@@ -246,3 +246,17 @@ def test_an_interrupt_between_two_cells_runs_no_further_cell(notebook, no_proces
         run([path], on_progress=interrupt)
     assert not (path.parent / "second").exists()
     assert no_process_left()
+
+
+def test_lessons_of_an_installed_package_run_in_a_copy(tmp_path):
+    lesson = make_lesson(tmp_path / "labkit" / "lessons" / "01-first", "01-first.ipynb")
+    with workplace(lesson.parent, tmp_path / "labkit") as place:
+        assert (place / "01-first" / "01-first.ipynb").is_file()
+        assert not place.is_relative_to(tmp_path)
+    assert not place.exists()
+
+
+def test_lessons_of_a_checkout_run_where_they_are(tmp_path):
+    lesson = make_lesson(tmp_path / "lessons" / "01-first", "01-first.ipynb")
+    with workplace(lesson.parent, tmp_path / "labkit") as place:
+        assert place == lesson.parent
