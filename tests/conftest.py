@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -35,6 +36,12 @@ def wait_until() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture
+def wait_dead() -> Callable[[int], None]:
+    """Waits for the end of a child of this process, all its threads, and leaves its status for its owner to read."""
+    return lambda pid: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 @pytest.fixture(scope="session")

@@ -202,14 +202,14 @@ def test_status_tells_what_runs(lab):
     ]
 
 
-def test_a_killed_emulator_is_replaced_with_the_same_functions(wait_until):
+def test_a_killed_emulator_is_replaced_with_the_same_functions(wait_dead):
     notices: list[str] = []
     with Lab(notice=notices.append) as lab:
         lab.deploy("f", ECHO)
         lab.deploy("g", PID, memory_mb=256)
         emulator = psutil.Process(lab.status()["pid"])
         emulator.kill()
-        wait_until(lambda: emulator.status() == psutil.STATUS_ZOMBIE)
+        wait_dead(emulator.pid)
         assert lab.invoke("f", 1).payload == 1
         assert [(f.name, f.memory_mb) for f in lab.functions()] == [("f", 128), ("g", 256)]
     assert len(notices) == 1

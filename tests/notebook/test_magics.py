@@ -217,13 +217,13 @@ def test_restart_keeps_the_functions(empty_shell):
     assert empty_shell.run("%invoke echo 1").payload == 1
 
 
-def test_a_killed_emulator_is_announced_and_replaced(empty_shell, wait_until, capsys):
+def test_a_killed_emulator_is_announced_and_replaced(empty_shell, wait_dead, capsys):
     import psutil
 
     empty_shell.run(ECHO)
     emulator = psutil.Process(empty_shell.run("%lab").value["pid"])
     emulator.kill()
-    wait_until(lambda: emulator.status() == psutil.STATUS_ZOMBIE)
+    wait_dead(emulator.pid)
     capsys.readouterr()
     assert empty_shell.run("%invoke echo 1").payload == 1
     assert "The lab's emulator was killed by signal 9" in capsys.readouterr().out
