@@ -225,30 +225,25 @@ class Environment:
         if self.phase is Phase.SHUTDOWN:
             self._close()
         elif self.phase is Phase.INIT:
-            self._init_ended_badly(run, returncode)
+            self._init_ended_badly(run)
         elif self.invocation:
             self._crashed(self.invocation, run, returncode)
 
-    def _init_ended_badly(self, run: _Run, returncode: int) -> None:
-        error_type = _init_error_type(run)
-        self.stream.write_line(
-            init_report_line(
-                time.monotonic() - run.spawned,
-                phase="init",
-                status="timeout" if run.killed_for else "error",
-                error_type=None if run.killed_for else error_type,
-            )
-        )
+    def _init_ended_badly(self, run: _Run) -> None:
+        self._report_init(run, "init")
         self.phase = Phase.IDLE
         self._notify(self, "init_failed")
 
+    def _report_init(self, run: _Run, phase: str) -> None:
+        status, error_type = ("timeout", None) if run.killed_for else ("error", _init_error_type(run))
+        line = init_report_line(time.monotonic() - run.spawned, phase=phase, status=status, error_type=error_type)
+        self.stream.write_line(line)
+
     def _crashed(self, invocation: Invocation, run: _Run, returncode: int) -> None:
         request = f"RequestId: {invocation.request_id} Error: "
-        if not run.initialised and not run.killed_for:
-            line = init_report_line(
-                time.monotonic() - run.spawned, phase="invoke", status="error", error_type=_init_error_type(run)
-            )
-            self.stream.write_line(line)
+        if not run.initialised:
+            self._report_init(run, "invoke")
+        self._open_entry(invocation)
         if run.killed_for is Status.TIMEOUT:
             words = f"Task timed out after {self.version.config.timeout_s:.2f} seconds"
             now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
@@ -304,8 +299,7 @@ class Environment:
         assert self._run is not None
         invocation, version = self.invocation, self.version
         self._run.parked = None
-        self._delivered = True
-        self._entry = self.stream.begin(invocation.request_id, version.version)
+        self._open_entry(invocation)
         deadline_s = time.time() + version.config.timeout_s - (time.monotonic() - self._began)
         channel.write(
             event_message(
@@ -317,6 +311,12 @@ class Environment:
                 payload=invocation.payload,
             )
         )
+
+    def _open_entry(self, invocation: Invocation) -> None:
+        """Begins the invocation's part of the log: with its event, or when it fails without ever getting one."""
+        if not self._delivered:
+            self._delivered = True
+            self._entry = self.stream.begin(invocation.request_id, self.version.version)
 
     def on_response(self, request_id: str, body: bytes) -> bool:
         if not self._runs(request_id):
@@ -352,8 +352,7 @@ class Environment:
         now = time.monotonic()
         invocation, self.invocation = self.invocation, None
         assert invocation is not None
-        if not self._delivered:  # the init inside this invocation failed: nothing ran, but the log says when
-            self._entry = self.stream.begin(invocation.request_id, self.version.version)
+        self._open_entry(invocation)
         self._sandbox.drain()
         self._note_memory()
         config = self.version.config

@@ -291,3 +291,29 @@ def test_a_forked_child_is_frozen_with_its_parent_and_killed_with_it(lab, wait_u
 
 def test_output_of_a_handler_that_is_bytes_comes_back_as_bytes_or_json(lab):
     assert json.dumps(outcome(lab, "def handler(event, context): return b'[1, 2]'").payload) == "[1, 2]"
+
+
+def test_an_init_inside_a_call_that_runs_into_the_timeout_is_reported_in_order(lab):
+    """The first init fails at once, the second, inside the invocation, takes too long."""
+    source = (
+        "import os, tempfile, time\n"
+        "mark = os.path.join(tempfile.gettempdir(), 'mark')\n"
+        "if not os.path.exists(mark):\n"
+        "    open(mark, 'w').close()\n"
+        "    os._exit(1)\n"
+        "time.sleep(60)\n"
+        "def handler(event, context): return 1\n"
+    )
+    result = outcome(lab, source, timeout_s=1)
+    assert result.status is Status.TIMEOUT
+    assert "Task timed out after 1.00 seconds" in result.log_tail
+    lines = [line for line in lab.logs("f")[0][1].splitlines() if line]
+    assert [line.split()[0] for line in lines if not line.startswith("20")] == [
+        "INIT_REPORT",
+        "INIT_REPORT",
+        "START",
+        "END",
+        "REPORT",
+    ]
+    assert lines[0].endswith("Phase: init\tStatus: error\tError Type: Runtime.ExitError")
+    assert lines[1].endswith("Phase: invoke\tStatus: timeout")
