@@ -92,7 +92,7 @@ def test_asyncio_lives_in_the_emulator_only(path):
         assert unit_of(path) in ASYNCIO_HOMES
 
 
-EMULATOR = sorted((PACKAGE / "emulator").glob("*.py"))
+EMULATOR = sorted((PACKAGE / "emulator").rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", EMULATOR, ids=lambda p: p.name)

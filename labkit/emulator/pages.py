@@ -17,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from labkit.emulator.control import Account, package_content, perform
+from labkit.emulator.account import Account
+from labkit.emulator.control import perform
+from labkit.emulator.operations.functions import package_content
 from labkit.emulator.registry import FunctionVersion, parse_reference
 from labkit.emulator.status import lab_status
 from labkit.emulator.wire import Reply, Wire

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import uvicorn
 
-from labkit.emulator.control import Account
+from labkit.emulator.account import Account
 from labkit.emulator.dispatcher import Dispatcher, keep_time
 from labkit.emulator.environment import Environment
 from labkit.emulator.http import FrontDoor

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from labkit.emulator import proc
-from labkit.emulator.control import Account
+from labkit.emulator.account import Account
 
 MIB = 1024 * 1024
 _STARTED = time.monotonic()

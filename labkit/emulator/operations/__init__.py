@@ -1,0 +1,1 @@
+"""The Lambda API's behaviour: one plain function per operation, one file per kind of resource."""

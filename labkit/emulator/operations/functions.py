@@ -1,0 +1,292 @@
+"""Functions: their code and configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import sys
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.registry import Function, FunctionVersion, parse_reference
+from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict
+from labkit.model import ENVIRONMENT_BYTES, LATEST, DeploymentPackage, FunctionConfig
+
+PAGE = 50
+RESERVED = frozenset(
+    [
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+    ]
+)
+NOT_YET = ("DeadLetterConfig", "ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
+NOT_YET_FLAGS = ("Layers", "FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "Publish", "DurableConfig")
+ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
+
+
+async def create_function(account: Account, params: Params) -> dict[str, Any]:
+    name = parse_reference(params["FunctionName"]).name
+    if name in account.registry.functions:
+        raise ResourceConflict(f"Function already exist: {name}")
+    config = _configured(FunctionConfig(name=name, handler="", role=params["Role"]), params)
+    if not config.handler:
+        raise InvalidParameterValue("Handler is required for functions with package type Zip.")
+    package = await _package(account, params["Code"])
+    if name in account.registry.functions:  # another request was faster while the package was unpacked
+        raise ResourceConflict(f"Function already exist: {name}")
+    function = Function(_version(account, config, package), _now(), tags=dict(params.get("Tags") or {}))
+    account.registry.functions[name] = function
+    return describe(account, function)
+
+
+async def update_function_code(account: Account, params: Params) -> dict[str, Any]:
+    function = _function(account, params)
+    _check_revision(function, params)
+    _refuse_what_would_be_ignored(params)
+    package = await _package(account, params)
+    if params.get("DryRun"):
+        return describe(account, function) | {"CodeSha256": package.sha256, "CodeSize": package.size_bytes}
+    if package.sha256 != function.latest.package.sha256:
+        _replace(account, function, function.latest.config, package)
+    return describe(account, function)
+
+
+async def update_function_configuration(account: Account, params: Params) -> dict[str, Any]:
+    function = _function(account, params)
+    _check_revision(function, params)
+    config = _configured(function.latest.config, params)
+    if config != function.latest.config:
+        _replace(account, function, config, function.latest.package)
+    return describe(account, function)
+
+
+async def get_function(account: Account, params: Params) -> dict[str, Any]:
+    function = _function(account, params)
+    location = f"{account.endpoint}/_labkit/packages/{function.latest.package.sha256.replace('/', '_')}"
+    return {
+        "Configuration": describe(account, function),
+        "Code": {"RepositoryType": "S3", "Location": location},
+        "Tags": dict(function.tags),
+    }
+
+
+async def get_function_configuration(account: Account, params: Params) -> dict[str, Any]:
+    return describe(account, _function(account, params))
+
+
+async def list_functions(account: Account, params: Params) -> dict[str, Any]:
+    names = sorted(account.registry.functions)
+    marker = str(params.get("Marker") or "0")
+    start = int(marker) if marker.isdigit() else 0
+    end = start + int(params.get("MaxItems") or PAGE)
+    page = {"Functions": [describe(account, account.registry.functions[name]) for name in names[start:end]]}
+    return page | ({"NextMarker": str(end)} if end < len(names) else {})
+
+
+async def delete_function(account: Account, params: Params) -> dict[str, Any]:
+    function = _function(account, params)
+    del account.registry.functions[function.name]
+    account.dispatcher.retire(function.latest)
+    account.recorder.forget(function.name)
+    return {"StatusCode": 204}
+
+
+# --- how they do it -----------------------------------------------------------------------------------------
+
+
+def _function(account: Account, params: Params) -> Function:
+    return account.registry.function(parse_reference(params["FunctionName"], params.get("Qualifier")))
+
+
+def _check_revision(function: Function, params: Params) -> None:
+    wanted = params.get("RevisionId")
+    if wanted and wanted != function.revision_id:
+        raise PreconditionFailed(
+            "The Revision Id provided does not match the latest Revision Id. "
+            "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
+        )
+
+
+async def _package(account: Account, code: Params) -> DeploymentPackage:
+    content = code.get("ZipFile")
+    if content is None:
+        given = next((k for k in ZIP_SOURCES if code.get(k)), None)
+        raise InvalidParameterValue(
+            f"labkit takes code as ZipFile; {given} is not implemented yet."
+            if given
+            else "Please provide a source for function code."
+        )
+    return await asyncio.to_thread(account.packages.add, content)
+
+
+def _configured(config: FunctionConfig, params: Params) -> FunctionConfig:
+    """A configuration with what the parameters change. Raises InvalidParameterValue."""
+    changes: dict[str, Any] = {
+        field: params[name]
+        for name, field in {
+            "Handler": "handler",
+            "Role": "role",
+            "Runtime": "runtime",
+            "MemorySize": "memory_mb",
+            "Timeout": "timeout_s",
+            "Description": "description",
+        }.items()
+        if params.get(name) is not None
+    }
+    if "Environment" in params:
+        changes["variables"] = _checked_variables((params["Environment"] or {}).get("Variables") or {})
+    if params.get("Architectures"):
+        changes["architecture"] = params["Architectures"][0]
+    if params.get("EphemeralStorage"):
+        changes["ephemeral_storage_mb"] = params["EphemeralStorage"]["Size"]
+    _refuse_what_would_be_ignored(params)
+    if params.get("PackageType", "Zip") != "Zip":
+        raise InvalidParameterValue("labkit runs functions packaged as Zip; container images need Docker.")
+    runtime = changes.get("runtime", config.runtime)
+    if not runtime.startswith("python3."):
+        raise InvalidParameterValue(f"labkit runs Python functions; the runtime {runtime} is not available here.")
+    return dataclasses.replace(config, **changes)
+
+
+def _refuse_what_would_be_ignored(params: Params) -> None:
+    """A setting that changes nothing here must not look as if it did."""
+    given = next((name for name in NOT_YET if any((params.get(name) or {}).values())), None)
+    given = given or next((name for name in NOT_YET_FLAGS if params.get(name)), None)
+    if given:
+        raise InvalidParameterValue(f"labkit does not implement {given} yet: leave it out.")
+
+
+def _checked_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > ENVIRONMENT_BYTES:
+        raise InvalidParameterValue(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            f"provided exceeded the 4KB limit. String measured: {measured}"
+        )
+    reserved = sorted(RESERVED.intersection(variables))
+    if reserved:
+        raise InvalidParameterValue(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    return dict(variables)
+
+
+def _version(account: Account, config: FunctionConfig, package: DeploymentPackage) -> FunctionVersion:
+    return FunctionVersion(
+        key=f"{config.name}:{uuid.uuid4()}",
+        arn=account.registry.arn(config.name),
+        config=config,
+        package=package,
+        folder=account.packages.folder_of(package),
+        version=LATEST,
+        variables=_process_variables(account, config),
+    )
+
+
+def _process_variables(account: Account, config: FunctionConfig) -> dict[str, str]:
+    """What every environment of this version has in common; nothing of the host's own variables."""
+    region = account.registry.region
+    return {
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{config.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": config.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{config.name}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "ASIALABKITENVIRONMENT",
+        "AWS_SECRET_ACCESS_KEY": "labkit",
+        "AWS_SESSION_TOKEN": "labkit",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_HANDLER": config.handler,
+        "TZ": ":UTC",
+        "LANG": "en_US.UTF-8",
+        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/task/lib:/opt/lib",
+        "PYTHONPATH": ":".join(account.paths),
+        "OPENBLAS_NUM_THREADS": "1",
+        **config.variables,
+    }
+
+
+def _replace(account: Account, function: Function, config: FunctionConfig, package: DeploymentPackage) -> None:
+    """The new version serves from now on; the old one's environments end as soon as they are free."""
+    old, function.latest = function.latest, _version(account, config, package)
+    function.last_modified, function.revision_id = _now(), str(uuid.uuid4())
+    account.dispatcher.retire(old)
+
+
+def describe(account: Account, function: Function) -> dict[str, Any]:
+    """FunctionConfiguration, as every operation returns it."""
+    config, package = function.latest.config, function.latest.package
+    environment = {"Environment": {"Variables": dict(config.variables)}} if config.variables else {}
+    return environment | {
+        "FunctionName": config.name,
+        "FunctionArn": function.latest.arn,
+        "Runtime": config.runtime,
+        "Role": config.role,
+        "Handler": config.handler,
+        "CodeSize": package.size_bytes,
+        "CodeSha256": package.sha256,
+        "Description": config.description,
+        "Timeout": config.timeout_s,
+        "MemorySize": config.memory_mb,
+        "LastModified": function.last_modified,
+        "Version": function.latest.version,
+        "TracingConfig": {"Mode": "PassThrough"},
+        "RevisionId": function.revision_id,
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+        "PackageType": "Zip",
+        "Architectures": [config.architecture],
+        "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
+        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{config.name}"},
+    }
+
+
+def package_content(account: Account, sha256: str) -> bytes | None:
+    """The zip of a deployed function, by its digest as GetFunction's location spells it."""
+    for function in account.registry.functions.values():
+        package = function.latest.package
+        if package.sha256.replace("/", "_") == sha256:
+            return account.packages.zip_of(package)
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateFunction": create_function,
+    "DeleteFunction": delete_function,
+    "GetFunction": get_function,
+    "GetFunctionConfiguration": get_function_configuration,
+    "ListFunctions": list_functions,
+    "UpdateFunctionCode": update_function_code,
+    "UpdateFunctionConfiguration": update_function_configuration,
+}
