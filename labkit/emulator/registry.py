@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import uuid
 from collections.abc import Mapping
@@ -43,27 +44,60 @@ def parse_reference(text: str, qualifier: str | None = None) -> Reference:
 
 @dataclass(frozen=True, slots=True)
 class FunctionVersion:
-    """All that an environment needs, ready at deploy time. `key` is new with every change of code or configuration."""
+    """All that an environment needs, ready at deploy time; a published version never changes.
+
+    `key` is new with every change of code or configuration: environments of one key are interchangeable.
+    """
 
     key: str
-    arn: str
+    arn: str  # the function's, without a version
     config: FunctionConfig
     package: DeploymentPackage
     folder: Path
     version: str
     variables: Mapping[str, str]
+    last_modified: str
+    revision_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name for a version; `weights` send a share of the invocations to another one."""
+
+    name: str
+    version: str
+    description: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    revision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def pick(self, draw: float) -> str:
+        """The version that serves a request, by a number drawn from [0, 1)."""
+        for version, weight in self.weights.items():
+            if draw < weight:
+                return version
+            draw -= weight
+        return self.version
 
 
 @dataclass(slots=True)
 class Function:
     latest: FunctionVersion
-    last_modified: str
-    revision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     tags: dict[str, str] = field(default_factory=dict)
+    published: dict[str, FunctionVersion] = field(default_factory=dict)
+    aliases: dict[str, Alias] = field(default_factory=dict)
+    last_number: int = 0  # numbers of deleted versions are not used again
 
     @property
     def name(self) -> str:
         return self.latest.config.name
+
+    @property
+    def revision_id(self) -> str:
+        return self.latest.revision_id
+
+    def versions(self) -> list[FunctionVersion]:
+        """$LATEST first, then in the order of publishing."""
+        return [self.latest, *self.published.values()]
 
 
 class Registry:
@@ -80,9 +114,23 @@ class Registry:
     def function(self, reference: Reference) -> Function:
         """Raises ResourceNotFound, in AWS's words."""
         function = self.functions.get(reference.name)
-        if function is None or reference.qualifier not in (None, LATEST):
-            raise ResourceNotFound(f"Function not found: {self.arn(reference.name)}:{reference.qualifier or LATEST}")
+        if function is None:
+            raise self._missing(reference)
         return function
 
     def version(self, reference: Reference) -> FunctionVersion:
-        return self.function(reference).latest
+        """The version that a qualifier names; of an alias with weights, one by lot."""
+        function = self.function(reference)
+        qualifier = reference.qualifier
+        if qualifier in (None, LATEST):
+            return function.latest
+        alias = function.aliases.get(str(qualifier))
+        number = alias.pick(random.random()) if alias else str(qualifier)
+        if number == LATEST:
+            return function.latest
+        if number not in function.published:
+            raise self._missing(reference)
+        return function.published[number]
+
+    def _missing(self, reference: Reference) -> ResourceNotFound:
+        return ResourceNotFound(f"Function not found: {self.arn(reference.name)}:{reference.qualifier or LATEST}")

@@ -40,7 +40,7 @@ RESERVED = frozenset(
     ]
 )
 NOT_YET = ("DeadLetterConfig", "ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
-NOT_YET_FLAGS = ("Layers", "FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "Publish", "DurableConfig")
+NOT_YET_FLAGS = ("Layers", "FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "DurableConfig")
 ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
 
 
@@ -54,61 +54,85 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     package = await _package(account, params["Code"])
     if name in account.registry.functions:  # another request was faster while the package was unpacked
         raise ResourceConflict(f"Function already exist: {name}")
-    function = Function(_version(account, config, package), _now(), tags=dict(params.get("Tags") or {}))
+    function = Function(_latest(account, config, package), tags=dict(params.get("Tags") or {}))
     account.registry.functions[name] = function
-    return describe(account, function)
+    return describe(publish(account, function) if params.get("Publish") else function.latest)
 
 
 async def update_function_code(account: Account, params: Params) -> dict[str, Any]:
     function = _function(account, params)
-    _check_revision(function, params)
-    _refuse_what_would_be_ignored(params)
+    check_revision(function, params)
     package = await _package(account, params)
     if params.get("DryRun"):
-        return describe(account, function) | {"CodeSha256": package.sha256, "CodeSize": package.size_bytes}
+        return describe(function.latest) | {"CodeSha256": package.sha256, "CodeSize": package.size_bytes}
     if package.sha256 != function.latest.package.sha256:
         _replace(account, function, function.latest.config, package)
-    return describe(account, function)
+    return describe(publish(account, function) if params.get("Publish") else function.latest)
 
 
 async def update_function_configuration(account: Account, params: Params) -> dict[str, Any]:
     function = _function(account, params)
-    _check_revision(function, params)
+    check_revision(function, params)
     config = _configured(function.latest.config, params)
     if config != function.latest.config:
         _replace(account, function, config, function.latest.package)
-    return describe(account, function)
+    return describe(function.latest)
 
 
 async def get_function(account: Account, params: Params) -> dict[str, Any]:
-    function = _function(account, params)
-    location = f"{account.endpoint}/_labkit/packages/{function.latest.package.sha256.replace('/', '_')}"
+    reference = parse_reference(params["FunctionName"], params.get("Qualifier"))
+    function, version = account.registry.function(reference), account.registry.version(reference)
+    location = f"{account.endpoint}/_labkit/packages/{version.package.sha256.replace('/', '_')}"
     return {
-        "Configuration": describe(account, function),
+        "Configuration": describe(version, reference.qualifier),
         "Code": {"RepositoryType": "S3", "Location": location},
         "Tags": dict(function.tags),
     }
 
 
 async def get_function_configuration(account: Account, params: Params) -> dict[str, Any]:
-    return describe(account, _function(account, params))
+    reference = parse_reference(params["FunctionName"], params.get("Qualifier"))
+    return describe(account.registry.version(reference), reference.qualifier)
 
 
 async def list_functions(account: Account, params: Params) -> dict[str, Any]:
-    names = sorted(account.registry.functions)
-    marker = str(params.get("Marker") or "0")
-    start = int(marker) if marker.isdigit() else 0
-    end = start + int(params.get("MaxItems") or PAGE)
-    page = {"Functions": [describe(account, account.registry.functions[name]) for name in names[start:end]]}
-    return page | ({"NextMarker": str(end)} if end < len(names) else {})
+    functions = [account.registry.functions[name] for name in sorted(account.registry.functions)]
+    if params.get("FunctionVersion") == "ALL":
+        versions = [version for function in functions for version in function.versions()]
+    else:
+        versions = [function.latest for function in functions]
+    return page("Functions", [_listed(version) for version in versions], params)
 
 
 async def delete_function(account: Account, params: Params) -> dict[str, Any]:
-    function = _function(account, params)
+    """The function, or one published version of it; a version that is not there is no error (measured on AWS)."""
+    reference = parse_reference(params["FunctionName"], params.get("Qualifier"))
+    function = account.registry.function(reference)
+    if reference.qualifier:
+        _delete_version(account, function, reference.qualifier)
+        return {"StatusCode": 204}
     del account.registry.functions[function.name]
-    account.dispatcher.retire(function.latest)
+    for version in function.versions():
+        account.dispatcher.retire(version)
     account.recorder.forget(function.name)
     return {"StatusCode": 204}
+
+
+def _delete_version(account: Account, function: Function, qualifier: str) -> None:
+    if qualifier == LATEST:
+        raise InvalidParameterValue("$LATEST version cannot be deleted without deleting the function.")
+    if not qualifier.isdigit():
+        raise InvalidParameterValue("Deletion of aliases is not currently supported.")
+    users = sorted(alias.name for alias in function.aliases.values() if qualifier in (alias.version, *alias.weights))
+    if users:
+        raise ResourceConflict(f"Unable to delete version because the following aliases reference it: {_list(users)}")
+    version = function.published.pop(qualifier, None)
+    if version:
+        account.dispatcher.retire(version)
+
+
+def _list(names: list[str]) -> str:
+    return f"[{', '.join(names)}]"
 
 
 # --- how they do it -----------------------------------------------------------------------------------------
@@ -118,7 +142,7 @@ def _function(account: Account, params: Params) -> Function:
     return account.registry.function(parse_reference(params["FunctionName"], params.get("Qualifier")))
 
 
-def _check_revision(function: Function, params: Params) -> None:
+def check_revision(function: Function, params: Params) -> None:
     wanted = params.get("RevisionId")
     if wanted and wanted != function.revision_id:
         raise PreconditionFailed(
@@ -193,25 +217,53 @@ def _checked_variables(variables: Mapping[str, str]) -> dict[str, str]:
     return dict(variables)
 
 
-def _version(account: Account, config: FunctionConfig, package: DeploymentPackage) -> FunctionVersion:
+def _latest(account: Account, config: FunctionConfig, package: DeploymentPackage) -> FunctionVersion:
+    revision_id = str(uuid.uuid4())
     return FunctionVersion(
-        key=f"{config.name}:{uuid.uuid4()}",
+        key=f"{config.name}:{revision_id}",
         arn=account.registry.arn(config.name),
         config=config,
         package=package,
         folder=account.packages.folder_of(package),
         version=LATEST,
-        variables=_process_variables(account, config),
+        variables=_process_variables(account, config, LATEST),
+        last_modified=_now(),
+        revision_id=revision_id,
     )
 
 
-def _process_variables(account: Account, config: FunctionConfig) -> dict[str, str]:
+def publish(account: Account, function: Function, description: str | None = None) -> FunctionVersion:
+    """A snapshot of $LATEST under the next number; the newest one again if nothing changed since it was made."""
+    latest = function.latest
+    newest = function.published.get(str(function.last_number))
+    if newest and newest.package == latest.package and _same_but_description(newest.config, latest.config):
+        return newest
+    function.last_number += 1
+    number, revision_id = str(function.last_number), str(uuid.uuid4())
+    config = latest.config if description is None else dataclasses.replace(latest.config, description=description)
+    version = dataclasses.replace(
+        latest,
+        key=f"{config.name}:{revision_id}",
+        config=config,
+        version=number,
+        variables=_process_variables(account, config, number),
+        revision_id=revision_id,
+    )
+    function.published[number] = version
+    return version
+
+
+def _same_but_description(one: FunctionConfig, other: FunctionConfig) -> bool:
+    return dataclasses.replace(one, description="") == dataclasses.replace(other, description="")
+
+
+def _process_variables(account: Account, config: FunctionConfig, version: str) -> dict[str, str]:
     """What every environment of this version has in common; nothing of the host's own variables."""
     region = account.registry.region
     return {
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{config.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": config.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory_mb),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{config.name}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
@@ -234,18 +286,23 @@ def _process_variables(account: Account, config: FunctionConfig) -> dict[str, st
 
 def _replace(account: Account, function: Function, config: FunctionConfig, package: DeploymentPackage) -> None:
     """The new version serves from now on; the old one's environments end as soon as they are free."""
-    old, function.latest = function.latest, _version(account, config, package)
-    function.last_modified, function.revision_id = _now(), str(uuid.uuid4())
+    old, function.latest = function.latest, _latest(account, config, package)
     account.dispatcher.retire(old)
 
 
-def describe(account: Account, function: Function) -> dict[str, Any]:
-    """FunctionConfiguration, as every operation returns it."""
-    config, package = function.latest.config, function.latest.package
+def _listed(version: FunctionVersion) -> dict[str, Any]:
+    """In lists every ARN carries its version."""
+    return describe(version, version.version)
+
+
+def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str, Any]:
+    """FunctionConfiguration, as every operation returns it; a published version's ARN always names it."""
+    config, package = version.config, version.package
+    named = qualifier or (version.version if version.version != LATEST else None)
     environment = {"Environment": {"Variables": dict(config.variables)}} if config.variables else {}
     return environment | {
         "FunctionName": config.name,
-        "FunctionArn": function.latest.arn,
+        "FunctionArn": f"{version.arn}:{named}" if named else version.arn,
         "Runtime": config.runtime,
         "Role": config.role,
         "Handler": config.handler,
@@ -254,10 +311,10 @@ def describe(account: Account, function: Function) -> dict[str, Any]:
         "Description": config.description,
         "Timeout": config.timeout_s,
         "MemorySize": config.memory_mb,
-        "LastModified": function.last_modified,
-        "Version": function.latest.version,
+        "LastModified": version.last_modified,
+        "Version": version.version,
         "TracingConfig": {"Mode": "PassThrough"},
-        "RevisionId": function.revision_id,
+        "RevisionId": version.revision_id,
         "State": "Active",
         "LastUpdateStatus": "Successful",
         "PackageType": "Zip",
@@ -268,12 +325,20 @@ def describe(account: Account, function: Function) -> dict[str, Any]:
     }
 
 
+def page(name: str, items: list[dict[str, Any]], params: Params, *, most: int = PAGE) -> dict[str, Any]:
+    """One page of a list, from the marker on; `NextMarker` is there while something follows."""
+    marker = str(params.get("Marker") or "0")
+    start = int(marker) if marker.isdigit() else 0
+    end = start + min(int(params.get("MaxItems") or most), most)
+    return {name: items[start:end]} | ({"NextMarker": str(end)} if end < len(items) else {})
+
+
 def package_content(account: Account, sha256: str) -> bytes | None:
-    """The zip of a deployed function, by its digest as GetFunction's location spells it."""
+    """The zip of a deployed version, by its digest as GetFunction's location spells it."""
     for function in account.registry.functions.values():
-        package = function.latest.package
-        if package.sha256.replace("/", "_") == sha256:
-            return account.packages.zip_of(package)
+        for version in function.versions():
+            if version.package.sha256.replace("/", "_") == sha256:
+                return account.packages.zip_of(version.package)
     return None
 
 

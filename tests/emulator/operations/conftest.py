@@ -1,0 +1,61 @@
+"""An unmodified boto3 client on the emulator, and packages to give it."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+@pytest.fixture
+def aws(lab):
+    return boto3.client(
+        "lambda", endpoint_url=lab.endpoint, region_name="us-east-1",
+        aws_access_key_id="x", aws_secret_access_key="y", config=Config(retries={"total_max_attempts": 1}),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def zipped() -> Callable[[str], bytes]:
+    """A package with one module, app.py."""
+
+    def make(source: str) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("app.py"), source)
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def create(aws, zipped) -> Callable[..., Any]:
+    """Creates a function whose handler answers `says`."""
+
+    def make(name: str = "f", says: object = "one", **more: Any) -> dict[str, Any]:
+        code = {"ZipFile": zipped(f"def handler(event, context): return {says!r}")}
+        role = "arn:aws:iam::123456789012:role/r"
+        return aws.create_function(
+            FunctionName=name, Runtime="python3.13", Role=role, Handler="app.handler", Code=code, **more
+        )
+
+    return make
+
+
+@pytest.fixture
+def refused() -> Callable[..., tuple[str, int, str]]:
+    """Code, status and message of a call that must be refused."""
+
+    def call(operation: Callable[..., Any], **params: Any) -> tuple[str, int, str]:
+        with pytest.raises(ClientError) as caught:
+            operation(**params)
+        response = caught.value.response
+        return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
+
+    return call
