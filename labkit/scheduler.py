@@ -10,6 +10,7 @@ The rules, Lambda's own (developer guide, "Understanding Lambda function scaling
     an environment that becomes free earlier takes the request that waits longest, and the one that was started
     for it serves a later one;
   * concurrency counts initialising and busy environments. A request beyond the limit is throttled, never queued;
+  * a function with reserved concurrency has a pool of its own, taken from the account's; all others share the rest;
   * idle environments count against nothing, but a machine holds only so many: at `environment_limit` the one idle
     for longest makes room, or one that starts and is no longer needed;
   * an environment lives until nobody used it for `idle_timeout_s`, or until its version is retired.
@@ -18,11 +19,13 @@ The rules, Lambda's own (developer guide, "Understanding Lambda function scaling
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from labkit.model import Phase
 
 CONCURRENCY = "ConcurrentInvocationLimitExceeded"
+RESERVED_CONCURRENCY = "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
 # --- events: what happened ----------------------------------------------------------------------------------
@@ -30,8 +33,11 @@ CONCURRENCY = "ConcurrentInvocationLimitExceeded"
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
+    """A request for a version (any key of it) of a function."""
+
     request_id: str
     version: str
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,10 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class LimitsChanged:
+    """The account's limit, and what is reserved of it: function -> environments."""
+
     account_limit: int
+    reserved: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ Action = Start | Assign | Throttle | Fail | Stop
 class _Environment:
     env_id: str
     version: str
+    function: str
     phase: Phase = Phase.INIT
     idle_since: float = 0.0
     outdated: bool = False
@@ -132,6 +142,7 @@ class _Environment:
 class _Version:
     """One version's environments that are idle (last used last), its waiting requests, and how many are starting."""
 
+    function: str
     idle: dict[str, _Environment] = field(default_factory=dict)
     waiting: deque[str] = field(default_factory=deque)
     starting: int = 0
@@ -148,7 +159,8 @@ class Scheduler:
         self.idle_timeout_s = idle_timeout_s
         self.environment_limit = environment_limit or account_limit
         self.environments: dict[str, _Environment] = {}
-        self.in_use = 0  # initialising for a request, or busy
+        self.reserved: Mapping[str, int] = {}
+        self._in_use: dict[str, int] = {}  # of each function: initialising for a request, or busy
         self._versions: dict[str, _Version] = {}
         self._started = 0
 
@@ -167,21 +179,49 @@ class Scheduler:
             case VersionRetired():
                 return self._retire(event.version)
             case LimitsChanged():
-                self.account_limit = event.account_limit
+                self.account_limit, self.reserved = event.account_limit, dict(event.reserved)
                 self.environment_limit = max(self.environment_limit, event.account_limit)
                 return []
 
     def _arrived(self, event: Arrived) -> list[Action]:
-        version = self._versions.setdefault(event.version, _Version())
-        if self.in_use >= self.account_limit:
-            return [Throttle(event.request_id, CONCURRENCY)]
-        self.in_use += 1
+        full = self._full_pool(event.function)
+        if full:
+            return [Throttle(event.request_id, full)]
+        version = self._versions.setdefault(event.version, _Version(event.function))
+        self._use(event.function, 1)
         if version.idle:
             _, env = version.idle.popitem()
             env.phase = Phase.INVOKE
             return [Assign(event.request_id, env.env_id)]
         version.waiting.append(event.request_id)
         return self._start_as_needed(event.version, version)
+
+    @property
+    def in_use(self) -> int:
+        """Requests that have an environment or wait for one."""
+        return sum(self._in_use.values())
+
+    def in_use_of(self, function: str) -> int:
+        return self._in_use.get(function, 0)
+
+    def _use(self, function: str, change: int) -> None:
+        count = self._in_use.get(function, 0) + change
+        if count:
+            self._in_use[function] = count
+        else:
+            self._in_use.pop(function, None)
+
+    def _full_pool(self, function: str) -> str | None:
+        """Why a request of this function must be throttled now: the pool that is really empty."""
+        if function in self.reserved and self.in_use_of(function) >= self.reserved[function]:
+            return RESERVED_CONCURRENCY
+        if self.in_use >= self.account_limit:  # what others use may be reserved only since then
+            return CONCURRENCY
+        if function in self.reserved:
+            return None
+        unreserved = self.account_limit - sum(self.reserved.values())
+        shared = sum(count for name, count in self._in_use.items() if name not in self.reserved)
+        return CONCURRENCY if shared >= unreserved else None
 
     def _start_as_needed(self, name: str, version: _Version) -> list[Action]:
         """One environment more, unless those that are starting already suffice for those that wait."""
@@ -191,7 +231,7 @@ class Scheduler:
 
     def _start(self, name: str, version: _Version) -> Start:
         self._started += 1
-        env = _Environment(f"{self._started:08x}", name)
+        env = _Environment(f"{self._started:08x}", name, version.function)
         self.environments[env.env_id] = env
         version.starting += 1
         return Start(env.env_id, name)
@@ -222,7 +262,7 @@ class Scheduler:
         if env.phase is Phase.INIT:
             version.starting -= 1
         else:
-            self.in_use -= 1
+            self._use(env.function, -1)
         if env.outdated:
             return [self._stop(env), *self._start_as_needed(env.version, version)]
         if version.waiting:
@@ -242,7 +282,7 @@ class Scheduler:
         version = self._versions[env.version]
         version.idle.pop(env_id, None)
         if env.phase is Phase.INVOKE:
-            self.in_use -= 1
+            self._use(env.function, -1)
         if env.phase is not Phase.INIT:
             return []
         version.starting -= 1
@@ -252,7 +292,7 @@ class Scheduler:
         """Fails the requests that no starting environment is left for."""
         failed: list[Action] = []
         while len(version.waiting) > version.starting:
-            self.in_use -= 1
+            self._use(version.function, -1)
             failed.append(Fail(version.waiting.pop()))
         return failed
 

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from labkit.model import Phase
 from labkit.scheduler import (
     CONCURRENCY,
+    RESERVED_CONCURRENCY,
     Action,
     Arrived,
     Assign,
@@ -255,7 +256,7 @@ class Walk(RuleBasedStateMachine):
             return  # nobody names a retired version again
         self.count += 1
         self.requests[f"r{self.count}"] = version
-        self.tell(Arrived(f"r{self.count}", version))
+        self.tell(Arrived(f"r{self.count}", version, version[0]))
 
     @precondition(lambda self: self.starting)
     @rule(data=st.data(), how=st.sampled_from([Ready, InitFailed, Exited]))
@@ -289,6 +290,10 @@ class Walk(RuleBasedStateMachine):
         assert 0 <= self.scheduler.in_use <= self.LIMIT
         assert len(self.busy) <= self.scheduler.in_use
 
+    @rule(limit=st.integers(0, 2))
+    def reserve(self, limit: int) -> None:
+        self.scheduler.handle(LimitsChanged(self.LIMIT, {"g": limit}), self.now)
+
     @invariant()
     def every_open_request_is_counted(self) -> None:
         assert self.scheduler.in_use == len(self.requests)
@@ -311,3 +316,37 @@ class Walk(RuleBasedStateMachine):
 
 Walk.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 test_a_random_walk_breaks_no_invariant = Walk.TestCase
+
+
+def reserving(account_limit: int = 4, **reserved: int) -> Scheduler:
+    scheduler = Scheduler(account_limit=account_limit)
+    scheduler.handle(LimitsChanged(account_limit, reserved), 0)
+    return scheduler
+
+
+def test_a_reserved_function_is_limited_to_its_own_pool():
+    scheduler = reserving(f=1)
+    scheduler.handle(Arrived("r1", "f:1", "f"), 0)
+    assert scheduler.handle(Arrived("r2", "f:1", "f"), 0) == [Throttle("r2", RESERVED_CONCURRENCY)]
+
+
+def test_a_reserved_pool_is_shared_by_the_functions_versions():
+    scheduler = reserving(f=1)
+    scheduler.handle(Arrived("r1", "f:1", "f"), 0)
+    assert scheduler.handle(Arrived("r2", "f:2", "f"), 0) == [Throttle("r2", RESERVED_CONCURRENCY)]
+
+
+def test_the_others_share_what_is_not_reserved():
+    scheduler = reserving(account_limit=3, f=2)
+    scheduler.handle(Arrived("r1", "g:1", "g"), 0)
+    assert scheduler.handle(Arrived("r2", "h:1", "h"), 0) == [Throttle("r2", CONCURRENCY)]
+
+
+def test_a_reserved_function_gets_its_pool_when_the_others_are_throttled():
+    scheduler = reserving(account_limit=2, f=1)
+    scheduler.handle(Arrived("r1", "g:1", "g"), 0)
+    assert isinstance(scheduler.handle(Arrived("r2", "f:1", "f"), 0)[-1], Start)
+
+
+def test_reserved_zero_stops_a_function():
+    assert reserving(f=0).handle(Arrived("r1", "f:1", "f"), 0) == [Throttle("r1", RESERVED_CONCURRENCY)]

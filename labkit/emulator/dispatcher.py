@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from labkit import scheduler as rules
@@ -55,7 +55,15 @@ class Dispatcher:
         version = invocation.version
         self._versions[version.key] = version
         self._waiting[invocation.request_id] = invocation
-        self._tell(rules.Arrived(invocation.request_id, version.key))
+        self._tell(rules.Arrived(invocation.request_id, version.key, version.config.name))
+
+    @property
+    def reserved(self) -> Mapping[str, int]:
+        return self._scheduler.reserved
+
+    def reserve(self, reserved: Mapping[str, int]) -> None:
+        """What functions have for themselves, of the account's concurrency."""
+        self._tell(rules.LimitsChanged(self.account_limit, reserved))
 
     def retire(self, version: FunctionVersion) -> None:
         """This version's environments end, the busy ones when they are free."""

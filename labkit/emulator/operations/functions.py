@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.operations.concurrency import release
 from labkit.emulator.registry import Function, FunctionVersion, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict
 from labkit.model import ENVIRONMENT_BYTES, LATEST, DeploymentPackage, FunctionConfig
@@ -83,7 +84,9 @@ async def get_function(account: Account, params: Params) -> dict[str, Any]:
     reference = parse_reference(params["FunctionName"], params.get("Qualifier"))
     function, version = account.registry.function(reference), account.registry.version(reference)
     location = f"{account.endpoint}/_labkit/packages/{version.package.sha256.replace('/', '_')}"
-    return {
+    reserved = account.dispatcher.reserved
+    concurrency = {"ReservedConcurrentExecutions": reserved[function.name]} if function.name in reserved else {}
+    return ({"Concurrency": concurrency} if concurrency else {}) | {
         "Configuration": describe(version, reference.qualifier),
         "Code": {"RepositoryType": "S3", "Location": location},
         "Tags": dict(function.tags),
@@ -112,6 +115,7 @@ async def delete_function(account: Account, params: Params) -> dict[str, Any]:
         _delete_version(account, function, reference.qualifier)
         return {"StatusCode": 204}
     del account.registry.functions[function.name]
+    release(account, function)
     for version in function.versions():
         account.dispatcher.retire(version)
     account.recorder.forget(function.name)
