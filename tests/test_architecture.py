@@ -122,7 +122,13 @@ def test_inside_the_emulator_each_thing_has_its_home(module, homes):
 
 
 def test_the_scheduler_does_no_io_and_reads_no_clock():
-    assert imports_of(parsed(PACKAGE / "scheduler.py")) <= {"__future__", "collections", "collections.abc", "dataclasses", "labkit.model"}
+    assert imports_of(parsed(PACKAGE / "scheduler.py")) <= {
+        "__future__",
+        "collections",
+        "collections.abc",
+        "dataclasses",
+        "labkit.model",
+    }
 
 
 @pytest.mark.parametrize("path", FILES + TESTS, ids=lambda p: str(p.relative_to(ROOT)))

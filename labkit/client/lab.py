@@ -194,12 +194,13 @@ class Lab:
             "Timeout": timeout_s,
             "Description": description,
             "Environment": {"Variables": dict(variables or {})},
-            **({"Layers": list(layers)} if layers else {}),
+            "Layers": list(layers),
             "Code": {"ZipFile": content},
         }
         configuration, change = self._put(params)
         self._deployed[name] = params
-        return self._handle(configuration, change=change, requirements=needs.pinned, missing=needs.missing)
+        missing = () if layers else needs.missing  # a layer may bring them
+        return self._handle(configuration, change=change, requirements=needs.pinned, missing=missing)
 
     def _put(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         """Creates or updates, by what is there; returns the configuration and what changed."""
@@ -420,5 +421,9 @@ def _function_error(payload: object) -> FunctionError:
 
 
 def _differs(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    now = {**before, "Environment": {"Variables": before.get("Environment", {}).get("Variables") or {}}}
+    now = {
+        **before,
+        "Environment": {"Variables": before.get("Environment", {}).get("Variables") or {}},
+        "Layers": [layer["Arn"] for layer in before.get("Layers") or ()],
+    }
     return any(now.get(key) != value for key, value in wanted.items())

@@ -26,5 +26,9 @@ class Account:
     paths: tuple[str, ...]
     """Where environments find packages that a function does not bring itself."""
 
+    def location(self, sha256: str) -> str:
+        """Where a package can be downloaded."""
+        return f"{self.endpoint}/_labkit/packages/{sha256.replace('/', '_')}"
+
 
 Operation = Callable[[Account, Params], Awaitable[dict[str, Any]]]

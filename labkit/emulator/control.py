@@ -9,10 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.operations import concurrency, functions, versions
+from labkit.emulator.operations import concurrency, functions, layers, versions
 from labkit.errors import NotImplementedHere
 
-OPERATIONS: dict[str, Operation] = {**functions.OPERATIONS, **versions.OPERATIONS, **concurrency.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {
+    **functions.OPERATIONS,
+    **versions.OPERATIONS,
+    **concurrency.OPERATIONS,
+    **layers.OPERATIONS,
+}
 
 
 async def perform(account: Account, operation: str, params: Params) -> dict[str, Any]:

@@ -14,7 +14,10 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from labkit.errors import InvalidParameterValue, RequestTooLarge
@@ -35,8 +38,28 @@ class PackageStore:
     def folder_of(self, package: DeploymentPackage) -> Path:
         return self._folder / base64.b64decode(package.sha256).hex()
 
-    def zip_of(self, package: DeploymentPackage) -> bytes:
-        return self.folder_of(package).with_suffix(".zip").read_bytes()
+    def zip_of(self, sha256: str) -> bytes | None:
+        """The content as it was uploaded; None if there is no such package."""
+        package = self._known.get(sha256)
+        return self.folder_of(package).with_suffix(".zip").read_bytes() if package else None
+
+    def layered(self, layers: Sequence[DeploymentPackage]) -> Path:
+        """One folder with the files of all layers, as `/opt` on Lambda: a later layer's file replaces an earlier one's.
+
+        Files are hard links to the layers' own; blocking.
+        """
+        names = "\n".join(layer.sha256 for layer in layers)
+        target = self._folder / f"opt-{hashlib.sha256(names.encode()).hexdigest()}"
+        if target.exists():
+            return target
+        staging = Path(tempfile.mkdtemp(dir=self._folder))
+        for layer in layers:
+            shutil.copytree(self.folder_of(layer), staging, copy_function=_link, dirs_exist_ok=True)
+        return _settle(staging, target)
+
+    def unpacked_bytes(self, package: DeploymentPackage) -> int:
+        folder = self.folder_of(package)
+        return sum((folder / name).stat().st_size for name in package.files)
 
     def add(self, content: bytes) -> DeploymentPackage:
         """Unpacks a zip; blocking. Raises InvalidParameterValue or RequestTooLarge, in AWS's words."""
@@ -47,18 +70,35 @@ class PackageStore:
         if len(content) > ZIP_BYTES:
             raise RequestTooLarge(f"Request must be smaller than {ZIP_BYTES} bytes for the CreateFunction operation")
         folder = self._folder / digest.hex()
-        staging = folder.with_suffix(".new")
-        shutil.rmtree(staging, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             files = _unpack(content, staging)
             _compile(staging)
             folder.with_suffix(".zip").write_bytes(content)
-            staging.rename(folder)
+            _settle(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         package = DeploymentPackage(sha256, len(content), tuple(files), _requirements(folder))
         self._known[sha256] = package
         return package
+
+
+def _settle(staging: Path, target: Path) -> Path:
+    """Gives a finished folder its name; another thread with the same content may have been faster."""
+    staging.chmod(0o755)
+    try:
+        staging.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _link(source: str, target: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(target)
+    os.link(source, target)
 
 
 def _unpack(content: bytes, folder: Path) -> list[str]:
@@ -71,7 +111,6 @@ def _unpack(content: bytes, folder: Path) -> list[str]:
     entries = archive.infolist()
     if sum(entry.file_size for entry in entries) > UNZIPPED_BYTES or len(entries) > MOST_FILES:
         raise InvalidParameterValue(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
-    folder.mkdir(parents=True)
     left = UNZIPPED_BYTES
     for entry in entries:
         left -= _unpack_entry(archive, entry, folder, left)

@@ -19,7 +19,6 @@ from starlette.routing import Route
 
 from labkit.emulator.account import Account
 from labkit.emulator.control import perform
-from labkit.emulator.operations.functions import package_content
 from labkit.emulator.registry import FunctionVersion, parse_reference
 from labkit.emulator.status import lab_status
 from labkit.emulator.wire import Reply, Wire
@@ -99,7 +98,7 @@ class Pages:
         return self._on_version(request, lambda v: self._account.dispatcher.abort(v, "stopped by the caller"))
 
     async def package(self, request: Request) -> Response:
-        content = package_content(self._account, request.path_params["sha256"])
+        content = self._account.packages.zip_of(request.path_params["sha256"].replace("_", "/"))
         return Response(content, 200 if content else 404, media_type="application/zip")
 
     def _on_version(self, request: Request, act: Callable[[FunctionVersion], object]) -> Response:

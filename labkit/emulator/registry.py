@@ -58,6 +58,33 @@ class FunctionVersion:
     variables: Mapping[str, str]
     last_modified: str
     revision_id: str
+    layers: tuple[LayerVersion, ...] = ()
+    paths: tuple[str, ...] = ()  # where its layers' modules are
+
+
+@dataclass(frozen=True, slots=True)
+class LayerVersion:
+    """Files that several functions share."""
+
+    name: str
+    number: int
+    layer_arn: str
+    package: DeploymentPackage
+    created: str
+    description: str = ""
+    license_info: str = ""
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+
+    @property
+    def arn(self) -> str:
+        return f"{self.layer_arn}:{self.number}"
+
+
+@dataclass(slots=True)
+class Layer:
+    versions: dict[int, LayerVersion] = field(default_factory=dict)
+    last_number: int = 0  # numbers of deleted versions are not used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +134,7 @@ class Registry:
         self.account_id = account_id
         self.region = region
         self.functions: dict[str, Function] = {}
+        self.layers: dict[str, Layer] = {}
 
     def arn(self, name: str) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"

@@ -175,13 +175,11 @@ def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> No
 def _maker(
     settings: Settings, recorder: Recorder, folder: Path, paths: Sequence[str]
 ) -> Callable[[str, FunctionVersion, Callable[[Environment, str], None]], Environment]:
-    argv = [
-        sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}",
-        settings.runtime_client, sys.prefix, *paths,
-    ]  # fmt: skip
+    start = [sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}", settings.runtime_client, sys.prefix]
 
     def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
         name = version.config.name
+        argv = [*start, *version.paths, *paths]
         stream = recorder.stream(name, log_stream_name(version.version))
 
         def sandbox(environment: Environment) -> Sandbox:

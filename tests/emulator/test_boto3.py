@@ -216,7 +216,6 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_disk(aws):
 @pytest.mark.parametrize(
     "setting",
     [
-        {"Layers": ["arn:aws:lambda:us-east-1:123456789012:layer:l:1"]},
         {"VpcConfig": {"SubnetIds": ["subnet-1"]}},
         {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:123456789012:q"}},
         {"LoggingConfig": {"LogFormat": "JSON"}},
@@ -235,9 +234,9 @@ def test_tags_are_kept(aws):
 
 
 def test_an_operation_that_is_not_there_is_named(aws):
-    code, status, message = refused(aws.list_layers)
+    code, status, message = refused(aws.list_capacity_providers)
     assert (code, status) == ("NotImplementedException", 501)
-    assert "ListLayers" in message
+    assert "ListCapacityProviders" in message
 
 
 def test_a_path_of_no_operation_is_a_404(lab):

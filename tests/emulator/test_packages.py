@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -40,6 +41,27 @@ def test_a_package_is_unpacked_with_its_byte_code(store):
 def test_the_same_content_is_one_package(store):
     content = zipped({"app.py": b"x = 1"})
     assert store.add(content) is store.add(content)
+
+
+def test_the_same_content_from_several_callers_at_once_is_one_package(store):
+    content = zipped({f"m{n}.py": b"x = 1" for n in range(50)})
+    with ThreadPoolExecutor(8) as pool:
+        packages = set(pool.map(store.add, [content] * 16))
+    assert len(packages) == 1
+    folder = store.folder_of(packages.pop())
+    assert len(list(folder.glob("__pycache__/*.pyc"))) == 50
+    assert sorted(p.suffix for p in folder.parent.iterdir()) == ["", ".zip"]
+
+
+def test_layers_lie_on_top_of_each_other(store):
+    lower = store.add(zipped({"python/a.py": b"a = 1", "python/both.py": b"x = 'lower'"}))
+    upper = store.add(zipped({"python/both.py": b"x = 'upper'", "python/b.py": b"b = 1"}))
+    opt = store.layered([lower, upper])
+    assert {p.name for p in (opt / "python").glob("*.py")} == {"a.py", "b.py", "both.py"}
+    assert (opt / "python" / "both.py").read_text() == "x = 'upper'"
+    assert (store.folder_of(lower) / "python" / "both.py").read_text() == "x = 'lower'"
+    assert store.layered([lower, upper]) == opt
+    assert (store.layered([upper, lower]) / "python" / "both.py").read_text() == "x = 'lower'"
 
 
 def test_a_module_that_does_not_compile_is_kept_for_its_import_to_fail(store):

@@ -7,17 +7,18 @@ import dataclasses
 import json
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.concurrency import release
-from labkit.emulator.registry import Function, FunctionVersion, parse_reference
+from labkit.emulator.operations.layers import referenced
+from labkit.emulator.operations.pages import page
+from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict
 from labkit.model import ENVIRONMENT_BYTES, LATEST, DeploymentPackage, FunctionConfig
 
-PAGE = 50
 RESERVED = frozenset(
     [
         "_HANDLER",
@@ -41,7 +42,7 @@ RESERVED = frozenset(
     ]
 )
 NOT_YET = ("DeadLetterConfig", "ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
-NOT_YET_FLAGS = ("Layers", "FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "DurableConfig")
+NOT_YET_FLAGS = ("FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "DurableConfig")
 ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
 
 
@@ -83,12 +84,11 @@ async def update_function_configuration(account: Account, params: Params) -> dic
 async def get_function(account: Account, params: Params) -> dict[str, Any]:
     reference = parse_reference(params["FunctionName"], params.get("Qualifier"))
     function, version = account.registry.function(reference), account.registry.version(reference)
-    location = f"{account.endpoint}/_labkit/packages/{version.package.sha256.replace('/', '_')}"
     reserved = account.dispatcher.reserved
     concurrency = {"ReservedConcurrentExecutions": reserved[function.name]} if function.name in reserved else {}
     return ({"Concurrency": concurrency} if concurrency else {}) | {
         "Configuration": describe(version, reference.qualifier),
-        "Code": {"RepositoryType": "S3", "Location": location},
+        "Code": {"RepositoryType": "S3", "Location": account.location(version.package.sha256)},
         "Tags": dict(function.tags),
     }
 
@@ -185,6 +185,8 @@ def _configured(config: FunctionConfig, params: Params) -> FunctionConfig:
         changes["variables"] = _checked_variables((params["Environment"] or {}).get("Variables") or {})
     if params.get("Architectures"):
         changes["architecture"] = params["Architectures"][0]
+    if params.get("Layers") is not None:
+        changes["layers"] = tuple(params["Layers"])
     if params.get("EphemeralStorage"):
         changes["ephemeral_storage_mb"] = params["EphemeralStorage"]["Size"]
     _refuse_what_would_be_ignored(params)
@@ -221,8 +223,12 @@ def _checked_variables(variables: Mapping[str, str]) -> dict[str, str]:
     return dict(variables)
 
 
-def _latest(account: Account, config: FunctionConfig, package: DeploymentPackage) -> FunctionVersion:
+def _latest(
+    account: Account, config: FunctionConfig, package: DeploymentPackage, kept: Sequence[LayerVersion] = ()
+) -> FunctionVersion:
     revision_id = str(uuid.uuid4())
+    layers = referenced(account, config.layers, package, kept=kept)
+    paths, opt = _layer_paths(account, layers)
     return FunctionVersion(
         key=f"{config.name}:{revision_id}",
         arn=account.registry.arn(config.name),
@@ -230,10 +236,22 @@ def _latest(account: Account, config: FunctionConfig, package: DeploymentPackage
         package=package,
         folder=account.packages.folder_of(package),
         version=LATEST,
-        variables=_process_variables(account, config, LATEST),
+        variables=_process_variables(account, config, LATEST, paths, opt),
         last_modified=_now(),
         revision_id=revision_id,
+        layers=layers,
+        paths=paths,
     )
+
+
+def _layer_paths(account: Account, layers: Sequence[LayerVersion]) -> tuple[tuple[str, ...], str]:
+    """Where Python looks for modules of layers, in Lambda's order, and the folder that stands for `/opt`."""
+    if not layers:
+        return (), ""
+    opt = account.packages.layered([layer.package for layer in layers])
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folders = (opt / "python" / "lib" / version / "site-packages", opt / "python")
+    return tuple(str(folder) for folder in folders if folder.is_dir()), str(opt)
 
 
 def publish(account: Account, function: Function, description: str | None = None) -> FunctionVersion:
@@ -250,7 +268,7 @@ def publish(account: Account, function: Function, description: str | None = None
         key=f"{config.name}:{revision_id}",
         config=config,
         version=number,
-        variables=_process_variables(account, config, number),
+        variables={**latest.variables, "AWS_LAMBDA_FUNCTION_VERSION": number},
         revision_id=revision_id,
     )
     function.published[number] = version
@@ -261,7 +279,9 @@ def _same_but_description(one: FunctionConfig, other: FunctionConfig) -> bool:
     return dataclasses.replace(one, description="") == dataclasses.replace(other, description="")
 
 
-def _process_variables(account: Account, config: FunctionConfig, version: str) -> dict[str, str]:
+def _process_variables(
+    account: Account, config: FunctionConfig, version: str, paths: Sequence[str], opt: str
+) -> dict[str, str]:
     """What every environment of this version has in common; nothing of the host's own variables."""
     region = account.registry.region
     return {
@@ -280,9 +300,9 @@ def _process_variables(account: Account, config: FunctionConfig, version: str) -
         "_HANDLER": config.handler,
         "TZ": ":UTC",
         "LANG": "en_US.UTF-8",
-        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
-        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/task/lib:/opt/lib",
-        "PYTHONPATH": ":".join(account.paths),
+        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin" + (f":{opt}/bin" if opt else ""),
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/task/lib" + f":{opt or '/opt'}/lib",
+        "PYTHONPATH": ":".join((*paths, *account.paths)),
         "OPENBLAS_NUM_THREADS": "1",
         **config.variables,
     }
@@ -290,7 +310,8 @@ def _process_variables(account: Account, config: FunctionConfig, version: str) -
 
 def _replace(account: Account, function: Function, config: FunctionConfig, package: DeploymentPackage) -> None:
     """The new version serves from now on; the old one's environments end as soon as they are free."""
-    old, function.latest = function.latest, _latest(account, config, package)
+    old = function.latest
+    function.latest = _latest(account, config, package, old.layers)
     account.dispatcher.retire(old)
 
 
@@ -322,28 +343,12 @@ def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str
         "State": "Active",
         "LastUpdateStatus": "Successful",
         "PackageType": "Zip",
+        "Layers": [{"Arn": layer.arn, "CodeSize": layer.package.size_bytes} for layer in version.layers] or None,
         "Architectures": [config.architecture],
         "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{config.name}"},
     }
-
-
-def page(name: str, items: list[dict[str, Any]], params: Params, *, most: int = PAGE) -> dict[str, Any]:
-    """One page of a list, from the marker on; `NextMarker` is there while something follows."""
-    marker = str(params.get("Marker") or "0")
-    start = int(marker) if marker.isdigit() else 0
-    end = start + min(int(params.get("MaxItems") or most), most)
-    return {name: items[start:end]} | ({"NextMarker": str(end)} if end < len(items) else {})
-
-
-def package_content(account: Account, sha256: str) -> bytes | None:
-    """The zip of a deployed version, by its digest as GetFunction's location spells it."""
-    for function in account.registry.functions.values():
-        for version in function.versions():
-            if version.package.sha256.replace("/", "_") == sha256:
-                return account.packages.zip_of(version.package)
-    return None
 
 
 def _now() -> str:

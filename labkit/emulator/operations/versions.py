@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.operations.functions import check_revision, describe, page, publish
+from labkit.emulator.operations.functions import check_revision, describe, publish
+from labkit.emulator.operations.pages import page
 from labkit.emulator.registry import Alias, Function, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
 from labkit.model import LATEST
