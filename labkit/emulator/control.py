@@ -9,10 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.operations import functions
+from labkit.emulator.operations import event_invoke, functions, mappings, policies, settings, tags
 from labkit.errors import NotImplementedHere
 
-OPERATIONS: dict[str, Operation] = {**functions.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {
+    **functions.OPERATIONS,
+    **event_invoke.OPERATIONS,
+    **mappings.OPERATIONS,
+    **policies.OPERATIONS,
+    **settings.OPERATIONS,
+    **tags.OPERATIONS,
+}
 
 
 async def perform(account: Account, operation: str, params: Params) -> dict[str, Any]:

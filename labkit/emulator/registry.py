@@ -54,12 +54,82 @@ class FunctionVersion:
     variables: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyStatement:
+    """A permission in a function's resource policy; absent conditions are None."""
+
+    sid: str
+    action: str
+    principal: str
+    resource: str
+    source_arn: str | None = None
+    source_account: str | None = None
+    organisation: str | None = None
+    event_source_token: str | None = None
+    url_auth_type: str | None = None
+    via_url: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventInvokeConfig:
+    """How asynchronous invocations are retried and where their records go; None is what nobody set."""
+
+    maximum_retry_attempts: int | None
+    maximum_event_age_s: int | None
+    on_success: str | None
+    on_failure: str | None
+    last_modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What only an event source mapping of a stream has; -1 is without limit."""
+
+    starting_position: str
+    starting_at: float | None = None
+    parallelization_factor: int = 1
+    bisects_batches: bool = False
+    maximum_retry_attempts: int = -1
+    maximum_record_age_s: int = -1
+    tumbling_window_s: int = 0
+    on_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSourceMapping:
+    """A queue or stream, and the function that gets its batches. A poller of this source says so in `polled`."""
+
+    mapping_id: str
+    source_arn: str
+    function_arn: str
+    batch_size: int
+    batching_window_s: int
+    last_modified: float
+    enabled: bool = True
+    polled: bool = False
+    filters: tuple[str, ...] = ()
+    reports_item_failures: bool = False
+    maximum_concurrency: int | None = None
+    stream: StreamSettings | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        return self.source_arn.split(":")[2]
+
+
 @dataclass(slots=True)
 class Function:
+    """What a name stands for. The dicts after `tags` are by qualifier, $LATEST where a caller gives none."""
+
     latest: FunctionVersion
     last_modified: str
     revision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     tags: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, tuple[PolicyStatement, ...]] = field(default_factory=dict)
+    event_invoke: dict[str, EventInvokeConfig] = field(default_factory=dict)
+    runtime_updates: dict[str, str] = field(default_factory=dict)
+    recursive_loop: str = "Terminate"
 
     @property
     def name(self) -> str:
@@ -67,12 +137,13 @@ class Function:
 
 
 class Registry:
-    """Functions by name."""
+    """Functions by name, event source mappings by UUID."""
 
     def __init__(self, *, account_id: str, region: str) -> None:
         self.account_id = account_id
         self.region = region
         self.functions: dict[str, Function] = {}
+        self.mappings: dict[str, EventSourceMapping] = {}
 
     def arn(self, name: str) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"
@@ -86,3 +157,8 @@ class Registry:
 
     def version(self, reference: Reference) -> FunctionVersion:
         return self.function(reference).latest
+
+    def named(self, text: str, qualifier: str | None = None) -> tuple[Function, str]:
+        """The function that a caller means, and the qualifier: $LATEST if none. Raises as `function` does."""
+        reference = parse_reference(text, qualifier)
+        return self.function(reference), reference.qualifier or LATEST
