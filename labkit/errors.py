@@ -14,7 +14,7 @@ LabkitError
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  UnsupportedMediaType  RequestTooLarge  TooManyRequests
-    |-- CodeStorageExceeded  ServiceFault  UnknownOperation  NotImplementedHere
+    |-- CodeStorageExceeded  PolicyLengthExceeded  ServiceFault  UnknownOperation  NotImplementedHere
 """
 
 from __future__ import annotations
@@ -272,6 +272,11 @@ class TooManyRequests(ServiceError):
     def __init__(self, reason: str) -> None:
         super().__init__("Rate Exceeded.")
         self.reason = reason
+
+
+class PolicyLengthExceeded(ServiceError):
+    code, status = "PolicyLengthExceededException", 400
+    hint = "Give one permission with a wildcard in its SourceArn instead of many, or remove some."
 
 
 class ServiceFault(ServiceError):

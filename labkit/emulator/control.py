@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.operations import concurrency, functions, layers, versions
+from labkit.emulator.operations import (
+    concurrency,
+    event_invoke,
+    functions,
+    layers,
+    mappings,
+    policies,
+    settings,
+    tags,
+    versions,
+)
 from labkit.errors import NotImplementedHere
 
 OPERATIONS: dict[str, Operation] = {
@@ -17,6 +27,11 @@ OPERATIONS: dict[str, Operation] = {
     **versions.OPERATIONS,
     **concurrency.OPERATIONS,
     **layers.OPERATIONS,
+    **event_invoke.OPERATIONS,
+    **mappings.OPERATIONS,
+    **policies.OPERATIONS,
+    **settings.OPERATIONS,
+    **tags.OPERATIONS,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import re
 import uuid
@@ -106,13 +107,83 @@ class Alias:
         return self.version
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyStatement:
+    """A permission in a function's resource policy; absent conditions are None."""
+
+    sid: str
+    action: str
+    principal: str
+    resource: str
+    source_arn: str | None = None
+    source_account: str | None = None
+    organisation: str | None = None
+    event_source_token: str | None = None
+    url_auth_type: str | None = None
+    via_url: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventInvokeConfig:
+    """How asynchronous invocations are retried and where their records go; None is what nobody set."""
+
+    maximum_retry_attempts: int | None
+    maximum_event_age_s: int | None
+    on_success: str | None
+    on_failure: str | None
+    last_modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What only an event source mapping of a stream has; -1 is without limit."""
+
+    starting_position: str
+    starting_at: float | None = None
+    parallelization_factor: int = 1
+    bisects_batches: bool = False
+    maximum_retry_attempts: int = -1
+    maximum_record_age_s: int = -1
+    tumbling_window_s: int = 0
+    on_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSourceMapping:
+    """A queue or stream, and the function that gets its batches. A poller of this source says so in `polled`."""
+
+    mapping_id: str
+    source_arn: str
+    function_arn: str
+    batch_size: int
+    batching_window_s: int
+    last_modified: float
+    enabled: bool = True
+    polled: bool = False
+    filters: tuple[str, ...] = ()
+    reports_item_failures: bool = False
+    maximum_concurrency: int | None = None
+    stream: StreamSettings | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        return self.source_arn.split(":")[2]
+
+
 @dataclass(slots=True)
 class Function:
+    """What a name stands for. The dicts after `tags` are by qualifier, $LATEST where a caller gives none."""
+
     latest: FunctionVersion
     tags: dict[str, str] = field(default_factory=dict)
     published: dict[str, FunctionVersion] = field(default_factory=dict)
     aliases: dict[str, Alias] = field(default_factory=dict)
     last_number: int = 0  # numbers of deleted versions are not used again
+    policies: dict[str, tuple[PolicyStatement, ...]] = field(default_factory=dict)
+    event_invoke: dict[str, EventInvokeConfig] = field(default_factory=dict)
+    runtime_updates: dict[str, str] = field(default_factory=dict)
+    recursive_loop: str = "Terminate"
 
     @property
     def name(self) -> str:
@@ -122,19 +193,24 @@ class Function:
     def revision_id(self) -> str:
         return self.latest.revision_id
 
+    def touch(self) -> None:
+        """Something that belongs to the function changed, but neither code nor configuration."""
+        self.latest = dataclasses.replace(self.latest, revision_id=str(uuid.uuid4()))
+
     def versions(self) -> list[FunctionVersion]:
         """$LATEST first, then in the order of publishing."""
         return [self.latest, *self.published.values()]
 
 
 class Registry:
-    """Functions by name."""
+    """Functions by name, event source mappings by UUID."""
 
     def __init__(self, *, account_id: str, region: str) -> None:
         self.account_id = account_id
         self.region = region
         self.functions: dict[str, Function] = {}
         self.layers: dict[str, Layer] = {}
+        self.mappings: dict[str, EventSourceMapping] = {}
 
     def arn(self, name: str) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"
@@ -162,3 +238,11 @@ class Registry:
 
     def _missing(self, reference: Reference) -> ResourceNotFound:
         return ResourceNotFound(f"Function not found: {self.arn(reference.name)}:{reference.qualifier or LATEST}")
+
+    def named(self, text: str, qualifier: str | None = None) -> tuple[Function, str]:
+        """The function that a caller means, and the qualifier: $LATEST if none. Raises as `function` does."""
+        reference = parse_reference(text, qualifier)
+        function = self.function(reference)
+        if reference.qualifier not in (None, LATEST, *function.published, *function.aliases):
+            raise self._missing(reference)
+        return function, reference.qualifier or LATEST

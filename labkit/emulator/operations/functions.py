@@ -14,7 +14,7 @@ from typing import Any
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.concurrency import release
 from labkit.emulator.operations.layers import referenced
-from labkit.emulator.operations.pages import page
+from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict
 from labkit.model import ENVIRONMENT_BYTES, LATEST, DeploymentPackage, FunctionConfig
@@ -104,7 +104,7 @@ async def list_functions(account: Account, params: Params) -> dict[str, Any]:
         versions = [version for function in functions for version in function.versions()]
     else:
         versions = [function.latest for function in functions]
-    return page("Functions", [_listed(version) for version in versions], params)
+    return listed("Functions", [_listed(version) for version in versions], params)
 
 
 async def delete_function(account: Account, params: Params) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.operations.pages import page
+from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Layer, LayerVersion
 from labkit.errors import InvalidParameterValue, ResourceNotFound
 from labkit.model import UNZIPPED_BYTES, DeploymentPackage
@@ -62,19 +62,19 @@ async def delete_layer_version(account: Account, params: Params) -> dict[str, An
 async def list_layers(account: Account, params: Params) -> dict[str, Any]:
     """Each layer with its newest version."""
     newest = [max(layer.versions.values(), key=lambda v: v.number) for layer in _living(account)]
-    listed = [
+    shown = [
         {"LayerName": v.name, "LayerArn": v.layer_arn, "LatestMatchingVersion": _described(v)}
         for v in sorted(newest, key=lambda v: v.name)
         if _fits(v, params)
     ]
-    return page("Layers", listed, params)
+    return listed("Layers", shown, params)
 
 
 async def list_layer_versions(account: Account, params: Params) -> dict[str, Any]:
     """The newest first."""
     layer = account.registry.layers.get(_name(params["LayerName"]), Layer())
     versions = sorted(layer.versions.values(), key=lambda v: -v.number)
-    return page("LayerVersions", [_described(v) for v in versions if _fits(v, params)], params)
+    return listed("LayerVersions", [_described(v) for v in versions if _fits(v, params)], params)
 
 
 def by_arn(account: Account, arn: str) -> LayerVersion:

@@ -9,7 +9,7 @@ from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.functions import check_revision, describe, publish
-from labkit.emulator.operations.pages import page
+from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Alias, Function, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
 from labkit.model import LATEST
@@ -30,7 +30,7 @@ async def publish_version(account: Account, params: Params) -> dict[str, Any]:
 
 async def list_versions_by_function(account: Account, params: Params) -> dict[str, Any]:
     versions = _function(account, params).versions()
-    return page("Versions", [describe(version, version.version) for version in versions], params)
+    return listed("Versions", [describe(version, version.version) for version in versions], params)
 
 
 async def create_alias(account: Account, params: Params) -> dict[str, Any]:
@@ -72,7 +72,7 @@ async def list_aliases(account: Account, params: Params) -> dict[str, Any]:
     function = _function(account, params)
     only = params.get("FunctionVersion")
     named = [alias for _, alias in sorted(function.aliases.items()) if only in (None, alias.version, *alias.weights)]
-    return page("Aliases", [_described(account, function, alias) for alias in named], params)
+    return listed("Aliases", [_described(account, function, alias) for alias in named], params)
 
 
 def _function(account: Account, params: Params) -> Function:

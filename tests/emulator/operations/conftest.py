@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -14,11 +14,20 @@ from botocore.exceptions import ClientError
 
 
 @pytest.fixture
-def aws(lab):
-    return boto3.client(
+def aws(lab) -> Iterator[Any]:
+    client = boto3.client(
         "lambda", endpoint_url=lab.endpoint, region_name="us-east-1",
         aws_access_key_id="x", aws_secret_access_key="y", config=Config(retries={"total_max_attempts": 1}),
     )  # fmt: skip
+    yield client
+    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+        client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+@pytest.fixture
+def arn(create) -> str:
+    """The ARN of a function `f` that exists."""
+    return str(create()["FunctionArn"])
 
 
 @pytest.fixture
