@@ -7,10 +7,11 @@ LabkitError
 |   |-- PayloadUnreadable         neither JSON nor an expression
 |   |-- UnknownFunction           with the nearest name
 |   |-- BadMagicLine              an option that does not exist, twice, or without its value
+|   |-- BadDuration               neither `2m` nor a number of seconds
 |   |-- DeployFailed              the endpoint refused the function
 |   |-- InvocationFailed          only raised by `--check`
 |-- MachineError                  this machine cannot do it
-|   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost
+|   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  UnsupportedMediaType  RequestTooLarge  TooManyRequests
@@ -152,6 +153,10 @@ class BadMagicLine(NotebookError):
     hint = "`%magic?` shows every option."
 
 
+class BadDuration(NotebookError):
+    hint = "Write 90s, 2m, 1h30m, or a number of seconds."
+
+
 class DeployFailed(NotebookError):
     hint = "Nothing was changed; correct what the message names and deploy again."
 
@@ -195,6 +200,13 @@ class EmulatorNotStarted(MachineError):
 
 class EmulatorLost(MachineError):
     hint = "Run the cell again: a new emulator starts, with the same functions."
+
+
+class NoClock(MachineError):
+    hint = "Time can be advanced on labkit's own emulator only."
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(f"{endpoint} has no clock that could be advanced.")
 
 
 # --- answers of the Lambda API ------------------------------------------------------------------------------

@@ -60,6 +60,17 @@ class FunctionConfig:
     description: str = ""
     ephemeral_storage_mb: int = 512
     architecture: str = "x86_64"
+    dead_letter_arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventInvokeConfig:
+    """How a function's asynchronous invocations are repeated, and where they end; defaults are AWS's."""
+
+    maximum_retry_attempts: int = 2
+    maximum_event_age_s: int = 21_600
+    on_success: str = ""
+    on_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

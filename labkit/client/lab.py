@@ -14,16 +14,18 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from labkit.client.durations import seconds_of
 from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
 from labkit.client.function import DeployedFunction
 from labkit.client.package import build, code_sha256, module_name, pinned, shipped_modules
 from labkit.client.process import EmulatorProcess
 from labkit.client.source import analyse
-from labkit.errors import EmulatorLost, PayloadUnreadable
+from labkit.errors import EmulatorLost, NoClock, PayloadUnreadable
 from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace
 from labkit.settings import Settings
 
@@ -380,6 +382,21 @@ class Lab:
         """The emulator's process, environments, memory and limits."""
         status: dict[str, Any] = self._page("status")
         return status
+
+    def advance(self, duration: str | float) -> datetime:
+        """Moves the emulator's clock forward and returns its new time; what falls due meanwhile has then been run.
+
+        Retries of asynchronous invocations come after one and two minutes: nobody has to wait for them.
+        Raises BadDuration, NoClock.
+
+        >>> lab.invoke("unlucky", kind="Event")
+        >>> lab.advance("1m")  # the second attempt has been made
+        datetime.datetime(2026, 11, 21, 6, 1, 0, 250000, tzinfo=datetime.timezone.utc)
+        """
+        answer = self._page(f"advance?seconds={seconds_of(duration)!r}", method="POST")
+        if answer is None:
+            raise NoClock(self.endpoint)
+        return datetime.fromtimestamp(answer["now"], UTC)
 
     def boto3(self, service: str) -> Any:
         """A boto3 client for this lab."""

@@ -13,6 +13,7 @@ import time
 import uuid
 from dataclasses import dataclass
 
+from labkit.emulator.clock import Clock
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.environment import Invocation, Result
 from labkit.emulator.queue import EventQueue
@@ -38,10 +39,11 @@ class Answer:
 class Invoker:
     """See the module's docstring."""
 
-    def __init__(self, registry: Registry, dispatcher: Dispatcher, queue: EventQueue) -> None:
+    def __init__(self, registry: Registry, dispatcher: Dispatcher, queue: EventQueue, clock: Clock) -> None:
         self._registry = registry
         self._dispatcher = dispatcher
         self._queue = queue
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
 
     async def invoke(
@@ -65,7 +67,7 @@ class Invoker:
             function_arn=version.arn if reference.qualifier is None else f"{version.arn}:{reference.qualifier}",
             payload=payload or b"{}",
             arrived=time.monotonic(),
-            arrived_at=time.time(),
+            arrived_at=self._clock.now(),
             result=self._loop.create_future(),
             client_context=_decoded(client_context),
             trace_id=trace_id or _trace_id(request_id),

@@ -1,7 +1,7 @@
 """Everything over HTTP but invocations: the Lambda API's other operations, and labkit's own pages.
 
 The operations come by the wire, from botocore's model. Under `/_labkit/` stands what the API has no word for:
-status, traces, logs, fresh environments, and the packages that GetFunction's location names.
+status, traces, logs, fresh environments, the clock, and the packages that GetFunction's location names.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from labkit.emulator.account import Account
+from labkit.emulator.clock import Clock
 from labkit.emulator.control import perform
 from labkit.emulator.registry import FunctionVersion, parse_reference
 from labkit.emulator.status import lab_status
@@ -26,6 +27,9 @@ from labkit.errors import RequestTooLarge, ServiceError, ServiceFault, UnknownOp
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 BODY_BYTES = 70_167_211  # AWS's own limit of a request: a 50 MB zip in base64, and the rest of it
+
+
+LONGEST_ADVANCE_S = 366 * 86_400.0
 
 
 def fault(error: Exception) -> ServiceFault:
@@ -37,14 +41,16 @@ def fault(error: Exception) -> ServiceFault:
 class Pages:
     """The endpoints, on one account."""
 
-    def __init__(self, account: Account, wire: Wire) -> None:
+    def __init__(self, account: Account, wire: Wire, clock: Clock) -> None:
         self._account = account
         self._wire = wire
+        self._clock = clock
 
     def application(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/_labkit/status", self.status),
+                Route("/_labkit/advance", self.advance, methods=["POST"]),
                 Route("/_labkit/traces", self.traces),
                 Route("/_labkit/traces/{request_id}", self.trace),
                 Route("/_labkit/logs/{name}", self.logs),
@@ -76,6 +82,18 @@ class Pages:
 
     async def status(self, request: Request) -> Response:
         return JSONResponse(lab_status(self._account))
+
+    async def advance(self, request: Request) -> Response:
+        """The emulator's clock skips `seconds`; answers when what falls due meanwhile has run."""
+        given = request.query_params.get("seconds", "")
+        try:
+            seconds = float(given)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= LONGEST_ADVANCE_S:
+            wanted = f"a number of seconds from 0 to {LONGEST_ADVANCE_S:.0f}"
+            return JSONResponse({"message": f"seconds={given}: expected {wanted}."}, 400)
+        return JSONResponse({"now": await self._clock.advance(seconds)})
 
     async def trace(self, request: Request) -> Response:
         found = self._account.recorder.trace(request.path_params["request_id"])

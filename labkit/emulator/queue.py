@@ -1,44 +1,75 @@
 """Asynchronous invocation (`InvocationType=Event`): accepted at once, run later, repeated when it fails.
 
-The policy is a plain function; the queue waits and submits. A function error is tried twice more, after one and
-two minutes; a throttled event goes back with a delay that doubles from 1 s to 5 minutes.
-Source: Lambda developer guide, "How Lambda handles errors and retries with asynchronous invocation".
+`retries` decides; the queue waits on the clock, submits and delivers. All attempts carry one request id, and each
+runs what the function's name means at that moment: a handler that was corrected meanwhile succeeds at its retry.
+An event whose function is deleted meanwhile ends without a trace, as it does on AWS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
-from labkit.emulator.dispatcher import Dispatcher
-from labkit.emulator.environment import Invocation
-from labkit.errors import ServiceError, TooManyRequests
+from labkit.emulator import destinations
+from labkit.emulator.clock import Clock
+from labkit.emulator.destinations import DeadLetter, Ending
+from labkit.emulator.environment import Invocation, Result
+from labkit.emulator.registry import FunctionVersion
+from labkit.emulator.retries import Attempt, End, EndCondition, Progress, is_too_old, next_step
+from labkit.errors import ResourceNotFound, ServiceError, TooManyRequests
+from labkit.model import EventInvokeConfig
 
-RETRY_AFTER_S = (60.0, 120.0)
 MOST_EVENTS = 10_000
-LONGEST_DELAY_S = 300.0
 
 
-def retry_after_s(*, errors: int) -> float | None:
-    """Seconds until the next attempt after this many function errors; None: no more attempts."""
-    return RETRY_AFTER_S[errors - 1] if errors <= len(RETRY_AFTER_S) else None
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What the queue asks others for."""
+
+    submit: Callable[[Invocation], None]
+    version_of: Callable[[str], FunctionVersion]
+    """What a function's ARN, with or without a qualifier, means now. Raises ResourceNotFound."""
+    config_of: Callable[[FunctionVersion], EventInvokeConfig]
+    reserved_of: Callable[[FunctionVersion], int | None]
+    """The function's reserved concurrency, None if it has none."""
+    deliver: Callable[[str, bytes], Awaitable[None]]
+    bury: Callable[[DeadLetter], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Event:
+    """An event between two attempts. `result` is the last run's, `error` the last refusal since then."""
+
+    invocation: Invocation
+    accepted_at: float
+    progress: Progress = field(default_factory=Progress)
+    result: Result | None = None
+    error: ServiceError | None = None
 
 
 class EventQueue:
     """Events that wait for their turn. Each is one task; all end with the emulator."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, clock: Clock, ways: Ways, *, most_events: int = MOST_EVENTS) -> None:
+        self._clock = clock
+        self._ways = ways
+        self._most_events = most_events
         self._loop = asyncio.get_running_loop()
         self._events: set[asyncio.Task[None]] = set()
 
     def put(self, invocation: Invocation) -> None:
         """Raises TooManyRequests when too many events wait."""
-        if len(self._events) >= MOST_EVENTS:
+        if len(self._events) >= self._most_events:
             raise TooManyRequests("CallerRateLimitExceeded")
-        task = self._loop.create_task(self._run(invocation))
+        task = self._loop.create_task(self._run(_Event(invocation, self._clock.now())))
         self._events.add(task)
         task.add_done_callback(self._events.discard)
+        self._clock.follow(task)
 
     def __len__(self) -> int:
         return len(self._events)
@@ -47,25 +78,73 @@ class EventQueue:
         for task in self._events:
             task.cancel()
 
-    async def _run(self, invocation: Invocation) -> None:
-        errors = 0
-        while True:
-            if await self._attempt(invocation):
-                return
-            errors += 1
-            delay_s = retry_after_s(errors=errors)
-            if delay_s is None:
-                return
-            await asyncio.sleep(delay_s)
+    async def _run(self, event: _Event) -> None:
+        try:
+            condition = await self._tried(event)
+            await self._end(event, condition)
+        except ResourceNotFound:
+            return
+        except Exception as error:
+            print(f"labkit: the event {event.invocation.request_id} is lost", file=sys.stderr)  # noqa: T201
+            traceback.print_exception(error, file=sys.stderr)
 
-    async def _attempt(self, invocation: Invocation) -> bool:
-        """Whether the handler succeeded; waits through throttles. All attempts carry one request id."""
-        delay_s = 1.0
+    async def _tried(self, event: _Event) -> EndCondition:
+        """Attempts the event until it has ended. Raises ResourceNotFound when its function is gone."""
         while True:
-            attempt = dataclasses.replace(invocation, result=self._loop.create_future())
-            self._dispatcher.submit(attempt)
-            try:
-                return not (await attempt.result).failed
-            except ServiceError:
-                await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+            version = self._ways.version_of(event.invocation.function_arn)
+            if is_too_old(self._clock.now() - event.accepted_at, self._ways.config_of(version)):
+                return EndCondition.EVENT_AGE_EXCEEDED
+            attempt = await self._attempt(event, version)
+            event.progress = event.progress.after(attempt)
+            now = self._clock.now()
+            config = self._ways.config_of(version)
+            step = next_step(attempt, event.progress, age_s=now - event.accepted_at, config=config)
+            if isinstance(step, End):
+                return step.condition
+            await self._clock.wait_until(now + step.after_s)
+
+    async def _attempt(self, event: _Event, version: FunctionVersion) -> Attempt:
+        if self._ways.reserved_of(version) == 0:
+            return Attempt.SWITCHED_OFF
+        invocation = dataclasses.replace(event.invocation, version=version, result=self._loop.create_future())
+        if event.progress != Progress():  # a trace tells of its own attempt, not of the minutes before
+            invocation = dataclasses.replace(invocation, arrived=time.monotonic(), arrived_at=self._clock.now())
+        self._ways.submit(invocation)
+        event.invocation = invocation
+        try:
+            event.result, event.error = await invocation.result, None
+        except ServiceError as error:
+            event.error = error
+            return Attempt.REFUSED
+        return Attempt.FAILED if event.result.failed else Attempt.SUCCEEDED
+
+    async def _end(self, event: _Event, condition: EndCondition) -> None:
+        """Brings the record to its destination, and the event to the dead-letter queue: both, if there are both."""
+        version = self._ways.version_of(event.invocation.function_arn)
+        config = self._ways.config_of(version)
+        ending = _ending(event, condition, at=self._clock.now())
+        destination = config.on_failure if ending.failed else config.on_success
+        if destination:
+            await self._ways.deliver(destination, destinations.record(ending))
+        if ending.failed and version.config.dead_letter_arn:
+            await self._ways.bury(destinations.dead_letter(ending, version.config.dead_letter_arn))
+
+
+def _ending(event: _Event, condition: EndCondition, *, at: float) -> Ending:
+    invocation, result, error = event.invocation, event.result, event.error
+    ending = Ending(
+        condition,
+        invocation.request_id,
+        invocation.function_arn,
+        invocation.payload,
+        at=at,
+        runs=event.progress.runs,
+    )
+    if condition is EndCondition.ZERO_RESERVED_CONCURRENCY:
+        return ending
+    if error is not None:
+        return dataclasses.replace(ending, status=error.status, message=str(error))
+    if result is not None:
+        version = invocation.version.version
+        return dataclasses.replace(ending, status=200, version=version, payload=result.payload)
+    return ending

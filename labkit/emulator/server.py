@@ -19,18 +19,21 @@ import psutil
 import uvicorn
 
 from labkit.emulator.account import Account
+from labkit.emulator.clock import Clock
+from labkit.emulator.destinations import delivery, lose_dead_letter
 from labkit.emulator.dispatcher import Dispatcher, keep_time
 from labkit.emulator.environment import Environment
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.pages import Pages
-from labkit.emulator.queue import EventQueue
+from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Recorder
-from labkit.emulator.registry import FunctionVersion, Registry
+from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
 from labkit.emulator.wire import Wire
 from labkit.errors import LabkitError, NoScratchFolder, PortTaken
+from labkit.model import EventInvokeConfig, InvocationType
 from labkit.scheduler import Scheduler
 from labkit.settings import Settings
 
@@ -116,10 +119,11 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     scheduler = Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s)
     paths = tuple(path for path in sys.path if path and Path(path).exists())
     dispatcher = Dispatcher(scheduler, _maker(settings, recorder, scratch / "environments", paths))
-    queue = EventQueue(dispatcher)
+    clock = Clock()
+    invoker, queue = _invoking(registry, dispatcher, clock)
     account = Account(registry, PackageStore(scratch / "packages"), dispatcher, recorder, endpoint, paths)
     wire = Wire()
-    app = FrontDoor(Invoker(registry, dispatcher, queue), wire, Pages(account, wire).application())
+    app = FrontDoor(invoker, wire, Pages(account, wire, clock).application())
 
     server = uvicorn.Server(_config(app))
     parent_pid = os.getppid() if parent else 0
@@ -134,6 +138,21 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     ticking.cancel()
     queue.stop()
     await dispatcher.stop()
+
+
+def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple[Invoker, EventQueue]:
+    """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
+    ways = Ways(
+        submit=dispatcher.submit,
+        version_of=lambda arn: registry.version(parse_reference(arn)),
+        config_of=lambda version: EventInvokeConfig(),
+        reserved_of=lambda version: None,
+        deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT)),
+        bury=lose_dead_letter,
+    )
+    queue = EventQueue(clock, ways)
+    invoker = Invoker(registry, dispatcher, queue, clock)
+    return invoker, queue
 
 
 def _config(app: object) -> uvicorn.Config:

@@ -39,10 +39,16 @@ def candidates(magics: LabMagics, line: str) -> list[str]:
     elif name in NAMED and (name == "coldstart" or " " not in rest.lstrip()):
         known = magics.names()
     elif name == "lab":
-        known = ["status", "stop", "restart"]
+        known = _after_lab(rest.split()[:1] if " " in rest.lstrip() else [])
     else:
         known = []
     return [text for text in sorted(known) if text.startswith(word)]
+
+
+def _after_lab(action: list[str]) -> list[str]:
+    if not action:
+        return ["status", "stop", "restart", "advance"]
+    return ["1m", "2m", "1h"] if action == ["advance"] else []
 
 
 def _options(magic: Any) -> list[str]:

@@ -16,7 +16,7 @@ from labkit.notebook import cells, grammar
 from labkit.notebook.display import Progress, Shown
 from labkit.show import html, text
 
-LAB_ACTIONS = ("status", "stop", "restart")
+LAB_ACTIONS = ("status", "stop", "restart", "advance")
 
 
 @magics_class
@@ -169,15 +169,27 @@ class LabMagics(Magics):
         return Shown(streams, text.logs(streams), html.logs(streams))
 
     @magic_arguments()
-    @argument("action", nargs="?", default="status", help="status (default), stop or restart")
+    @argument("action", nargs="?", default="status", help="status (default), stop, restart or advance")
+    @argument("duration", nargs="*", help="how far to advance the clock: 90s, 2m, 1h30m, or a number of seconds")
     @line_magic
     def lab(self, line: str) -> Shown | str:
-        """Show the lab's emulator, stop it, or start it afresh with the same functions."""
+        """Show the lab's emulator, stop it, start it afresh with the same functions, or advance its clock.
+
+        Retries of asynchronous invocations come after one and two minutes: advancing runs them at once.
+
+        Example::
+
+            %lab advance 2m
+        """
         a = grammar.parse(self.lab, line)
         if a.action not in LAB_ACTIONS:
             near = nearest(a.action, LAB_ACTIONS)
             hint = f"Did you mean %lab {near}?" if near else f"It knows: {', '.join(LAB_ACTIONS)}."
             raise BadMagicLine(f"%lab has no action {a.action}.", hint=hint)
+        if a.action == "advance":
+            return self._advanced(" ".join(a.duration))
+        if a.duration:
+            raise BadMagicLine(f"%lab {a.action} takes nothing more; found {' '.join(a.duration)}.")
         if a.action == "stop":
             self.lab_of_kernel.stop()
             return Shown(None, STOPPED, f"<p>{STOPPED}</p>")
@@ -185,6 +197,13 @@ class LabMagics(Magics):
             self.lab_of_kernel.restart()
         status = self.lab_of_kernel.status()
         return Shown(status, text.lab(status), html.lab(status))
+
+    def _advanced(self, duration: str) -> Shown:
+        if not duration:
+            raise BadMagicLine("%lab advance: expected a duration.", hint="For example %lab advance 2m")
+        now = self.lab_of_kernel.advance(duration)
+        said = f"The emulator's clock now shows {now:%Y-%m-%d %H:%M:%S} UTC."
+        return Shown(now, said, f"<p>{said}</p>")
 
 
 STOPPED = "The lab has stopped; the next %%function starts a new one."

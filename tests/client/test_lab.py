@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import psutil
@@ -18,6 +19,7 @@ from labkit.errors import (
     EmulatorLost,
     EmulatorNotStarted,
     MissingInclude,
+    NoClock,
     NoHandler,
     PayloadUnreadable,
     UnknownFunction,
@@ -158,6 +160,57 @@ def test_an_asynchronous_call_is_accepted_and_run(lab, tmp_path, wait_until):
     assert (accepted.status, accepted.payload) == (Status.SUCCESS, None)
     wait_until(lambda: note.exists() and note.read_text())
     assert note.read_text() == accepted.request_id
+
+
+UNLUCKY = "def handler(event, context):\n    open(event['note'], 'a').write(context.aws_request_id + '\\n')\n    1 / 0"
+
+
+def test_an_event_that_fails_is_attempted_three_times_with_one_request_id_when_time_is_advanced(lab, tmp_path):
+    note = tmp_path / "note"
+    request_id = lab.deploy("f", UNLUCKY).invoke({"note": str(note)}, kind="Event").request_id
+    for duration, attempts in [("1m", 2), ("2m", 3), ("6h", 3)]:
+        lab.advance(duration)
+        assert note.read_text().splitlines() == [request_id] * attempts
+
+
+def test_one_long_advance_makes_all_attempts(lab, tmp_path):
+    note = tmp_path / "note"
+    lab.deploy("f", UNLUCKY).invoke({"note": str(note)}, kind="Event")
+    lab.advance("3m10s")
+    assert len(note.read_text().splitlines()) == 3
+
+
+def test_a_retry_runs_the_corrected_handler_and_is_the_last(lab, tmp_path):
+    note = tmp_path / "note"
+    lab.deploy("f", UNLUCKY).invoke({"note": str(note)}, kind="Event")
+    lab.advance("30s")
+    lab.deploy("f", UNLUCKY.replace("1 / 0", "return 'fine'"))
+    lab.advance("1h")
+    assert len(note.read_text().splitlines()) == 2
+
+
+def test_advance_returns_the_new_time_and_the_trace_of_a_retry_carries_it(lab, tmp_path):
+    f = lab.deploy("f", UNLUCKY)
+    accepted = f.invoke({"note": str(tmp_path / "note")}, kind="Event")
+    before = lab.advance(1)
+    after = lab.advance("59s")
+    assert (after - before).total_seconds() >= 59
+    [trace] = [t for t in lab.traces("f") if t.request_id == accepted.request_id]
+    assert before.timestamp() < trace.arrived_at <= after.timestamp()
+
+
+@pytest.mark.parametrize("query", ["", "?seconds=", "?seconds=soon", "?seconds=-1", "?seconds=nan", "?seconds=1e300"])
+def test_the_page_refuses_what_is_no_time_to_skip(lab, query):
+    answer = requests.post(f"{lab.endpoint}/_labkit/advance{query}", timeout=10)
+    assert (answer.status_code, "expected a number of seconds" in answer.json()["message"]) == (400, True)
+
+
+def test_an_endpoint_without_a_clock_is_named():
+    with ThreadPoolExecutor(1) as pool, HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        answered = pool.submit(server.handle_request)
+        with Lab(f"http://127.0.0.1:{server.server_port}") as lab, pytest.raises(NoClock, match="has no clock"):
+            lab.advance("1m")
+        answered.result()
 
 
 def test_a_function_answers_over_plain_http(lab):

@@ -83,6 +83,9 @@ def test_help_shows_every_option_and_an_example(empty_shell, kind):
         ("%%function new --me", ["--memory"]),
         ("%invoke --ch", ["--check"]),
         ("%lab st", ["status", "stop"]),
+        ("%lab a", ["advance"]),
+        ("%lab advance ", ["1h", "1m", "2m"]),
+        ("%lab stop ", []),
         ("print('%invoke pre", []),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.errors import (
     AmbiguousHandler,
+    BadDuration,
     BadMagicLine,
     InvocationFailed,
     MissingInclude,
@@ -155,6 +156,21 @@ def test_lab_shows_the_emulator(shell, lab):
     assert lab.endpoint in repr(shell.run("%lab"))
 
 
+def test_lab_advance_runs_the_retries_of_an_event(shell, tmp_path):
+    note = tmp_path / "note"
+    code = f"    open({str(note)!r}, 'a').write(context.aws_request_id + ' ')\n    return event['x']"
+    shell.run(ECHO.replace("    return event", code))
+    shell.run("%invoke echo --event {}")
+    before = shell.run("%lab advance 0s").value
+    shown = shell.run("%lab advance 1m 5s")
+    assert (shown.value - before).total_seconds() >= 65
+    assert f"{shown.value:%H:%M:%S} UTC" in repr(shown)
+    assert len(note.read_text().split()) == 2
+    shell.run("%lab advance 2m")
+    assert len(note.read_text().split()) == 3
+    assert len(set(note.read_text().split())) == 1
+
+
 def test_records_show_text_html_and_facts(shell):
     shell.run(ECHO)
     for value in (shell.names["echo"], shell.run("%invoke echo 1")):
@@ -190,6 +206,11 @@ def test_records_show_text_html_and_facts(shell):
         ("%coldstart echo --memory 1;2", BadMagicLine, "whole numbers"),
         ("%logs nothing", UnknownFunction, "No function `nothing`"),
         ("%lab stpo", BadMagicLine, "Did you mean %lab stop"),
+        ("%lab advnace 2m", BadMagicLine, "Did you mean %lab advance"),
+        ("%lab advance", BadMagicLine, "expected a duration"),
+        ("%lab advance soon", BadDuration, "'soon' is no duration. .*2m"),
+        ("%lab advance 2 weeks", BadDuration, "no unit of time in 'weeks'"),
+        ("%lab stop 2m", BadMagicLine, "takes nothing more; found 2m"),
     ],
 )
 def test_a_mistake_is_a_short_error_that_says_what_to_try(shell, cell, error, message):
