@@ -213,7 +213,15 @@ def test_the_top_level_stays_as_it_is():
 
 
 def test_every_test_file_mirrors_a_module_or_says_why_not():
-    free = {"test_architecture", "test_binder", "test_house", "test_processes", "test_notebooks", "test_outcomes"}
+    free = {
+        "test_asynchronous",
+        "test_architecture",
+        "test_binder",
+        "test_house",
+        "test_processes",
+        "test_notebooks",
+        "test_outcomes",
+    }
     stems = {p.stem for p in FILES} | {p.parent.name for p in FILES}
     for path in TESTS:
         if path.stem.startswith("test_") and path.parent.name not in {"bench", "browser", "lessons"}:

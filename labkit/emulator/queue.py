@@ -34,7 +34,8 @@ class Ways:
     submit: Callable[[Invocation], None]
     version_of: Callable[[str], FunctionVersion]
     """What a function's ARN, with or without a qualifier, means now. Raises ResourceNotFound."""
-    config_of: Callable[[FunctionVersion], EventInvokeConfig]
+    config_of: Callable[[str], EventInvokeConfig]
+    """What is set for a function's ARN, by its qualifier."""
     reserved_of: Callable[[FunctionVersion], int | None]
     """The function's reserved concurrency, None if it has none."""
     deliver: Callable[[str, bytes], Awaitable[None]]
@@ -92,12 +93,12 @@ class EventQueue:
         """Attempts the event until it has ended. Raises ResourceNotFound when its function is gone."""
         while True:
             version = self._ways.version_of(event.invocation.function_arn)
-            if is_too_old(self._clock.now() - event.accepted_at, self._ways.config_of(version)):
+            if is_too_old(self._clock.now() - event.accepted_at, self._ways.config_of(event.invocation.function_arn)):
                 return EndCondition.EVENT_AGE_EXCEEDED
             attempt = await self._attempt(event, version)
             event.progress = event.progress.after(attempt)
             now = self._clock.now()
-            config = self._ways.config_of(version)
+            config = self._ways.config_of(event.invocation.function_arn)
             step = next_step(attempt, event.progress, age_s=now - event.accepted_at, config=config)
             if isinstance(step, End):
                 return step.condition
@@ -121,7 +122,7 @@ class EventQueue:
     async def _end(self, event: _Event, condition: EndCondition) -> None:
         """Brings the record to its destination, and the event to the dead-letter queue: both, if there are both."""
         version = self._ways.version_of(event.invocation.function_arn)
-        config = self._ways.config_of(version)
+        config = self._ways.config_of(event.invocation.function_arn)
         ending = _ending(event, condition, at=self._clock.now())
         destination = config.on_failure if ending.failed else config.on_success
         if destination:

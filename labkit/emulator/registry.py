@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from labkit.errors import InvalidParameterValue, ResourceNotFound
-from labkit.model import LATEST, DeploymentPackage, FunctionConfig
+from labkit.model import LATEST, DeploymentPackage, EventInvokeConfig, FunctionConfig
 
 NAME = r"[a-zA-Z0-9-_]{1,64}"
 REFERENCE = re.compile(
@@ -124,14 +124,25 @@ class PolicyStatement:
 
 
 @dataclass(frozen=True, slots=True)
-class EventInvokeConfig:
-    """How asynchronous invocations are retried and where their records go; None is what nobody set."""
+class FunctionEventInvokeConfig:
+    """What somebody set about asynchronous invocations of one qualifier; None is what nobody set."""
 
     maximum_retry_attempts: int | None
     maximum_event_age_s: int | None
     on_success: str | None
     on_failure: str | None
     last_modified: float
+
+    def policy(self) -> EventInvokeConfig:
+        """With AWS's defaults where nothing was set."""
+        default = EventInvokeConfig()
+        attempts, age_s = self.maximum_retry_attempts, self.maximum_event_age_s
+        return EventInvokeConfig(
+            default.maximum_retry_attempts if attempts is None else attempts,
+            default.maximum_event_age_s if age_s is None else age_s,
+            self.on_success or "",
+            self.on_failure or "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +192,7 @@ class Function:
     aliases: dict[str, Alias] = field(default_factory=dict)
     last_number: int = 0  # numbers of deleted versions are not used again
     policies: dict[str, tuple[PolicyStatement, ...]] = field(default_factory=dict)
-    event_invoke: dict[str, EventInvokeConfig] = field(default_factory=dict)
+    event_invoke: dict[str, FunctionEventInvokeConfig] = field(default_factory=dict)
     runtime_updates: dict[str, str] = field(default_factory=dict)
     recursive_loop: str = "Terminate"
 
@@ -196,6 +207,10 @@ class Function:
     def touch(self) -> None:
         """Something that belongs to the function changed, but neither code nor configuration."""
         self.latest = dataclasses.replace(self.latest, revision_id=str(uuid.uuid4()))
+
+    def event_policy(self, qualifier: str | None) -> EventInvokeConfig:
+        config = self.event_invoke.get(qualifier or LATEST)
+        return config.policy() if config else EventInvokeConfig()
 
     def versions(self) -> list[FunctionVersion]:
         """$LATEST first, then in the order of publishing."""
@@ -235,6 +250,10 @@ class Registry:
         if number not in function.published:
             raise self._missing(reference)
         return function.published[number]
+
+    def event_policy(self, reference: Reference) -> EventInvokeConfig:
+        """How asynchronous invocations under this name are repeated."""
+        return self.function(reference).event_policy(reference.qualifier)
 
     def _missing(self, reference: Reference) -> ResourceNotFound:
         return ResourceNotFound(f"Function not found: {self.arn(reference.name)}:{reference.qualifier or LATEST}")

@@ -33,7 +33,7 @@ from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
 from labkit.emulator.wire import Wire
 from labkit.errors import LabkitError, NoScratchFolder, PortTaken
-from labkit.model import EventInvokeConfig, InvocationType
+from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
 from labkit.settings import Settings
 
@@ -145,8 +145,8 @@ def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple
     ways = Ways(
         submit=dispatcher.submit,
         version_of=lambda arn: registry.version(parse_reference(arn)),
-        config_of=lambda version: EventInvokeConfig(),
-        reserved_of=lambda version: None,
+        config_of=lambda arn: registry.event_policy(parse_reference(arn)),
+        reserved_of=lambda version: dispatcher.reserved.get(version.config.name),
         deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT)),
         bury=lose_dead_letter,
     )

@@ -217,7 +217,6 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_disk(aws):
     "setting",
     [
         {"VpcConfig": {"SubnetIds": ["subnet-1"]}},
-        {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:123456789012:q"}},
         {"LoggingConfig": {"LogFormat": "JSON"}},
     ],
     ids=lambda setting: next(iter(setting)),

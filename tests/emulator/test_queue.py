@@ -26,7 +26,7 @@ DEAD = "arn:aws:sqs:us-east-1:123456789012:dead"
 THROTTLE = TooManyRequests("ConcurrentInvocationLimitExceeded")
 TRACE = Trace("r", "f", "$LATEST", "e", "s", NOON, 0.0, 0.1, 128, 40, Status.SUCCESS)
 VERSION = FunctionVersion(
-    "f:1", ARN, FunctionConfig("f", "app.handler"), DeploymentPackage("sha", 1), Path("/nowhere"), "$LATEST", {}
+    "f:1", ARN, FunctionConfig("f", "app.handler"), DeploymentPackage("sha", 1), Path("/nowhere"), "$LATEST", {}, "", ""
 )
 
 
@@ -52,7 +52,7 @@ class Stage:
         ways = Ways(
             submit=self.submit,
             version_of=self.version_of,
-            config_of=lambda version: self.config,
+            config_of=lambda arn: self.config,
             reserved_of=lambda version: reserved,
             deliver=self.deliver,
             bury=self.bury,
@@ -175,11 +175,11 @@ def test_a_destination_that_is_a_function_is_invoked_with_the_record():
         for arn in (ARN, GOOD):
             name = arn.rpartition(":")[2]
             version = replace(VERSION, key=name, arn=arn, config=FunctionConfig(name, "app.handler"))
-            registry.functions[name] = Function(version, last_modified="")
+            registry.functions[name] = Function(version)
         ways = Ways(
             submit=s.submit,
             version_of=lambda arn: registry.version(parse_reference(arn)),
-            config_of=lambda version: s.config if version.key == "f" else EventInvokeConfig(),
+            config_of=lambda arn: s.config if arn == ARN else EventInvokeConfig(),
             reserved_of=lambda version: None,
             deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind="Event")),
             bury=s.bury,

@@ -16,7 +16,7 @@ from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.pagination import page
-from labkit.emulator.registry import EventInvokeConfig, Function, parse_reference
+from labkit.emulator.registry import Function, FunctionEventInvokeConfig, parse_reference
 from labkit.errors import InvalidParameterValue, ResourceNotFound
 from labkit.model import LATEST
 
@@ -28,7 +28,7 @@ SETTINGS = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConf
 
 async def put_config(account: Account, params: Params) -> dict[str, Any]:
     function, qualifier = _changed_function(account, params)
-    return _keep(account, function, qualifier, _changed(EventInvokeConfig(None, None, None, None, 0), params))
+    return _keep(account, function, qualifier, _changed(FunctionEventInvokeConfig(None, None, None, None, 0), params))
 
 
 async def update_config(account: Account, params: Params) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _shown(kind: str, arn: str | None) -> str:
     return f"{kind}(destination={arn})" if arn else "null"
 
 
-def _changed(config: EventInvokeConfig, params: Params) -> EventInvokeConfig:
+def _changed(config: FunctionEventInvokeConfig, params: Params) -> FunctionEventInvokeConfig:
     changes: dict[str, Any] = {}
     if params.get("MaximumRetryAttempts") is not None:
         changes["maximum_retry_attempts"] = params["MaximumRetryAttempts"]
@@ -133,7 +133,7 @@ def _changed(config: EventInvokeConfig, params: Params) -> EventInvokeConfig:
     return dataclasses.replace(config, last_modified=time.time(), **changes)
 
 
-def _keep(account: Account, function: Function, qualifier: str, config: EventInvokeConfig) -> dict[str, Any]:
+def _keep(account: Account, function: Function, qualifier: str, config: FunctionEventInvokeConfig) -> dict[str, Any]:
     function.event_invoke[qualifier] = config
     return _describe(account, function, qualifier)
 

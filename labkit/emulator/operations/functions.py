@@ -41,7 +41,7 @@ RESERVED = frozenset(
         "LAMBDA_RUNTIME_DIR",
     ]
 )
-NOT_YET = ("DeadLetterConfig", "ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
+NOT_YET = ("ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
 NOT_YET_FLAGS = ("FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "DurableConfig")
 ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
 
@@ -183,6 +183,8 @@ def _configured(config: FunctionConfig, params: Params) -> FunctionConfig:
     }
     if "Environment" in params:
         changes["variables"] = _checked_variables((params["Environment"] or {}).get("Variables") or {})
+    if params.get("DeadLetterConfig") is not None:
+        changes["dead_letter_arn"] = params["DeadLetterConfig"].get("TargetArn") or ""
     if params.get("Architectures"):
         changes["architecture"] = params["Architectures"][0]
     if params.get("Layers") is not None:
@@ -339,6 +341,7 @@ def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str
         "LastModified": version.last_modified,
         "Version": version.version,
         "TracingConfig": {"Mode": "PassThrough"},
+        "DeadLetterConfig": {"TargetArn": config.dead_letter_arn} if config.dead_letter_arn else None,
         "RevisionId": version.revision_id,
         "State": "Active",
         "LastUpdateStatus": "Successful",
