@@ -16,6 +16,7 @@ LabkitError
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  UnsupportedMediaType  RequestTooLarge  TooManyRequests
     |-- CodeStorageExceeded  PolicyLengthExceeded  ServiceFault  UnknownOperation  NotImplementedHere
+    |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
 """
 
 from __future__ import annotations
@@ -307,3 +308,54 @@ class NotImplementedHere(ServiceError):
 
     def __init__(self, operation: str) -> None:
         super().__init__(f"labkit does not implement the operation {operation} of the Lambda API yet.")
+
+
+class MissingAuthenticationToken(ServiceError):
+    """The request is not signed at all."""
+
+    code, status = "MissingAuthenticationTokenException", 403
+    hint = "Sign the request: make the client with lab.boto3('lambda'), or give boto3 the lab's credentials."
+
+    def __init__(self) -> None:
+        super().__init__("Missing Authentication Token")
+
+
+class IncompleteSignature(ServiceError):
+    """What should be a signature lacks a part, or a part cannot be read."""
+
+    code, status = "IncompleteSignatureException", 403
+    hint = "Let an AWS SDK sign the request; a key or secret with a space or slash at its edge breaks the header."
+
+
+class InvalidSignature(ServiceError):
+    """The signature is for another request, secret, time, region or service."""
+
+    code, status = "InvalidSignatureException", 403
+    hint = "Compare secret key, region and clock; sign the path as it is sent, encoded once more."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(
+            message
+            or "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+            "Access Key and signing method. Consult the service documentation for details."
+        )
+
+
+class RequestExpired(ServiceError):
+    """The time that a presigned address was good for is over."""
+
+    code, status = "RequestExpired", 400
+    hint = "Presign the address again, with a longer ExpiresIn if it must live longer."
+
+    def __init__(self) -> None:
+        super().__init__("Request has expired.")
+
+
+class UnrecognizedClient(ServiceError):
+    """Nobody here has that access key id, or its session token is another one."""
+
+    code, status = "UnrecognizedClientException", 403
+    hint = "Use the lab's own access key id (and session token, if it has one): each lab makes new ones."
+
+    def __init__(self) -> None:
+        super().__init__("The security token included in the request is invalid.")

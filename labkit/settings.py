@@ -30,6 +30,9 @@ class Settings:
     """An environment that nobody used for this long is shut down."""
     runtime_client: str = "auto"
     """Who drives a handler, one of CLIENTS. `auto` takes awslambdaric where it is installed, else the fallback."""
+    access_key_id: str = ""
+    secret_access_key: str = ""
+    """With both, every call of the API must be signed with them (SigV4); with neither, signatures are not looked at."""
     scratch: str = ""
     """Where environments and packages live while the emulator runs; the system's temporary folder if empty."""
 
@@ -50,11 +53,15 @@ class Settings:
             "account_id": None if re.fullmatch(r"\d{12}", self.account_id) else "an account id has 12 digits",
             "account_concurrency": None if self.account_concurrency >= 1 else "must be at least 1",
             "idle_timeout_s": None if self.idle_timeout_s > 0 else "must be above 0",
+            "secret_access_key": None
+            if bool(self.access_key_id) == bool(self.secret_access_key)
+            else "LABKIT_ACCESS_KEY_ID and LABKIT_SECRET_ACCESS_KEY go together",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
         }
         for name, problem in wrong.items():
             if problem:
-                raise BadSetting(f"LABKIT_{name.upper()}", f"{getattr(self, name)!r}: {problem}", known=())
+                shown = "(not shown)" if name == "secret_access_key" else repr(getattr(self, name))
+                raise BadSetting(f"LABKIT_{name.upper()}", f"{shown}: {problem}", known=())
 
     def scratch_folder(self) -> Path:
         """A folder of this user's, not yet made."""

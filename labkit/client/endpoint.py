@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.errors import DeployFailed, EmulatorLost, LabkitError, UnknownFunction
 from labkit.model import InitPhases, Status, Trace
+from labkit.settings import Settings
 
 LONGEST_CALL_S = 910  # Lambda's longest timeout, and some
 
@@ -15,9 +16,9 @@ LONGEST_CALL_S = 910  # Lambda's longest timeout, and some
 class Endpoint:
     """An address and the clients for it, made on first use (boto3 takes 0.3 s to import)."""
 
-    def __init__(self, url: str, *, region: str) -> None:
+    def __init__(self, url: str, settings: Settings) -> None:
         self.url = url
-        self.region = region
+        self._settings = settings
         self._clients: dict[str, Any] = {}
         self._http: Any = None
 
@@ -28,7 +29,9 @@ class Endpoint:
             from botocore.config import Config
 
             self._clients[service] = boto3.Session(
-                aws_access_key_id="labkit", aws_secret_access_key="labkit", region_name=self.region
+                aws_access_key_id=self._settings.access_key_id or "labkit",
+                aws_secret_access_key=self._settings.secret_access_key or "labkit",
+                region_name=self._settings.region,
             ).client(
                 service,
                 endpoint_url=self.url,

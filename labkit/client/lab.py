@@ -102,7 +102,7 @@ class Lab:
         else:
             self._process = EmulatorProcess()
             url = self._process.endpoint
-        self._endpoint = Endpoint(url, region=self._settings.region)
+        self._endpoint = Endpoint(url, self._settings)
 
     def _call(self, operation: str, **params: Any) -> dict[str, Any]:
         """One operation of the Lambda API; repeated if its emulator was found dead before it was sent."""

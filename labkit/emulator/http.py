@@ -6,6 +6,7 @@ Requests whose Host is not this machine's loopback are refused: a web page must 
 from __future__ import annotations
 
 import base64
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
@@ -15,6 +16,7 @@ from labkit.emulator.invoker import Answer, Invoker
 from labkit.emulator.pages import fault
 from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
+from labkit.emulator.signing import Verifier
 from labkit.emulator.wire import Reply, Wire
 from labkit.errors import ServiceError
 from labkit.model import InvocationType
@@ -35,8 +37,9 @@ NOT_HERE = b'{"message":"labkit answers on 127.0.0.1 and localhost only."}'
 class FrontDoor:
     """See the module's docstring."""
 
-    def __init__(self, invoker: Invoker, wire: Wire, rest: App) -> None:
+    def __init__(self, invoker: Invoker, wire: Wire, rest: App, verifier: Verifier | None = None) -> None:
         self._invoker = invoker
+        self._verifier = verifier
         self._wire = wire
         self._rest = rest
 
@@ -64,6 +67,8 @@ class FrontDoor:
 
     async def _answer(self, scope: Scope, headers: Headers, payload: bytes) -> Answer:
         query: bytes = scope["query_string"]
+        if self._verifier and len(payload) <= BODY_BYTES:  # a longer one is cut, and refused for its size
+            self._verifier.check(scope["method"], scope["raw_path"], query, scope["headers"], payload, time.time())
         name: str = scope["path"][len(INVOKE_PREFIX) : -len(INVOKE_SUFFIX)]
         return await self._invoker.invoke(
             parse_reference(name, _parameter(query, "Qualifier=") if query else None),

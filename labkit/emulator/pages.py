@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
 import traceback
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from labkit.emulator.account import Account
 from labkit.emulator.clock import Clock
 from labkit.emulator.control import perform
 from labkit.emulator.registry import FunctionVersion, parse_reference
+from labkit.emulator.signing import Verifier
 from labkit.emulator.status import lab_status
 from labkit.emulator.wire import Reply, Wire
 from labkit.errors import RequestTooLarge, ServiceError, ServiceFault, UnknownOperation
@@ -41,8 +43,9 @@ def fault(error: Exception) -> ServiceFault:
 class Pages:
     """The endpoints, on one account."""
 
-    def __init__(self, account: Account, wire: Wire, clock: Clock) -> None:
+    def __init__(self, account: Account, wire: Wire, clock: Clock, verifier: Verifier | None = None) -> None:
         self._account = account
+        self._verifier = verifier
         self._wire = wire
         self._clock = clock
 
@@ -77,7 +80,13 @@ class Pages:
         match = self._wire.match(request.method, request.scope["raw_path"].decode("latin-1"), query)
         if match is None:
             raise UnknownOperation(f"No operation of the Lambda API is {request.method} {request.url.path}.")
-        params = self._wire.parse(match, query, request.headers, await _body(request, match.operation))
+        body = await _body(request, match.operation)
+        if self._verifier:
+            scope = request.scope
+            self._verifier.check(
+                request.method, scope["raw_path"], scope["query_string"], scope["headers"], body, time.time()
+            )
+        params = self._wire.parse(match, query, request.headers, body)
         return self._wire.serialise(match.operation, await perform(self._account, match.operation, params))
 
     async def status(self, request: Request) -> Response:

@@ -31,6 +31,7 @@ from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
+from labkit.emulator.signing import Credentials, Verifier
 from labkit.emulator.wire import Wire
 from labkit.errors import LabkitError, NoScratchFolder, PortTaken
 from labkit.model import InvocationType
@@ -123,7 +124,8 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     invoker, queue = _invoking(registry, dispatcher, clock)
     account = Account(registry, PackageStore(scratch / "packages"), dispatcher, recorder, endpoint, paths)
     wire = Wire()
-    app = FrontDoor(invoker, wire, Pages(account, wire, clock).application())
+    verifier = _verifier(settings)
+    app = FrontDoor(invoker, wire, Pages(account, wire, clock, verifier).application(), verifier)
 
     server = uvicorn.Server(_config(app))
     parent_pid = os.getppid() if parent else 0
@@ -153,6 +155,14 @@ def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple
     queue = EventQueue(clock, ways)
     invoker = Invoker(registry, dispatcher, queue, clock)
     return invoker, queue
+
+
+def _verifier(settings: Settings) -> Verifier | None:
+    """Who looks at signatures; nobody, where no credentials are set."""
+    if not settings.access_key_id:
+        return None
+    credentials = Credentials(settings.access_key_id, settings.secret_access_key)
+    return Verifier([credentials], region=settings.region)
 
 
 def _config(app: object) -> uvicorn.Config:

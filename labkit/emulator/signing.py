@@ -1,0 +1,368 @@
+"""Whether a request carries a valid AWS signature, version 4: in its headers or in its query (a presigned address).
+
+Nothing here reads a clock, a socket or a setting: a `Verifier` knows the account's credentials, region and service,
+and `check` either returns or raises the error that AWS answers with.
+
+A signature is an HMAC over the *canonical request*: method, path, query, the signed headers and the body's SHA-256,
+each in one agreed spelling. The client computes it from what it means to send, we from what arrived:
+
+- The path arrives encoded once and is encoded once more, as for every service but S3: an ARN's `:` is `%3A` on the wire
+  and `%253A` in the signature. Dot segments and doubled slashes are taken out before.
+- Names and values of the query are decoded, encoded and sorted. A `+` is a space: botocore signs `%20` and sends `+`.
+- White space in a header's value is folded; the values of a repeated header are joined by commas in their order.
+- The body is hashed here, so a wrong `x-amz-content-sha256` cannot help. Only UNSIGNED-PAYLOAD is taken at its word:
+  it is part of what was signed.
+
+What is refused first, and most of AWS's words, were recorded from the real service by dynalite (the comments of its
+`index.js`): parts that lack, the date, its age, `host`, the algorithm, the credential, its scope, its owner, the
+signature, the session token. For Lambda itself there are public reports: 403 and 5 minutes of tolerance
+(serverless/serverless issue 27), a mismatch without the canonical string (the length of the answer in erlcloud/erlcloud
+issue 690). Sentences about the scope end in a blank (cllunsford/aws-signing-proxy issue 25). A header that cannot be
+read is shown hashed, as API Gateway has done since it stopped to echo it. The Lambda API reference, "Common Errors",
+gives IncompleteSignature the status 403 and RequestExpired 400; the message of the latter is not known for Lambda.
+
+Speed: this is on the way of every warm call. The usual header is read by one regular expression, and the signing key,
+four HMACs away from the secret, is kept under the whole credential, so that its scope is compared once a day.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from typing import NamedTuple
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from labkit.errors import (
+    IncompleteSignature,
+    InvalidSignature,
+    MissingAuthenticationToken,
+    RequestExpired,
+    UnrecognizedClient,
+)
+
+Headers = Sequence[tuple[bytes, bytes]] | Mapping[bytes, bytes]
+
+ALGORITHM = b"AWS4-HMAC-SHA256"
+TERMINATOR = "aws4_request"
+UNSIGNED_PAYLOAD = b"UNSIGNED-PAYLOAD"
+SKEW_MIN = 5
+WEEK_S = 7 * 24 * 3600  # the longest life of a presigned address
+KEYS_KEPT = 64  # a signing key is good for one day: more are old ones
+
+# the header as AWS's own SDKs write it; whatever else there is goes through _explained
+USUAL = re.compile(rb"AWS4-HMAC-SHA256 Credential=([^,\s=]+), ?SignedHeaders=([^,\s=]+), ?Signature=([^,\s=]+)")
+STAMP = re.compile(rb"\d{8}T\d{6}Z")
+PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")  # canonical as it is
+HEADER_PARTS = (b"Credential", b"Signature", b"SignedHeaders")
+QUERY_PARTS = (b"X-Amz-Algorithm", b"X-Amz-Credential", b"X-Amz-Signature", b"X-Amz-SignedHeaders", b"X-Amz-Date")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A key pair; those of a session have a token too, which every request must then carry."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
+
+
+class Claim(NamedTuple):
+    """What a request says about its own signature. A tuple: one is made in every call."""
+
+    algorithm: bytes
+    credential: bytes
+    signed_headers: bytes
+    signature: bytes
+    stamp: bytes
+    token: bytes
+    payload: bytes
+    presigned: bool = False
+    expires: bytes | None = None
+
+
+class _SigningKey(NamedTuple):
+    key: bytes
+    date: bytes
+    scope: bytes
+    token: bytes
+
+
+class Verifier:
+    """See the module's docstring."""
+
+    def __init__(self, credentials: Iterable[Credentials], *, region: str, service: str = "lambda") -> None:
+        self._credentials = {known.access_key_id: known for known in credentials}
+        self._region = region
+        self._service = service
+        self._keys: dict[bytes, _SigningKey] = {}
+
+    def check(self, method: str, raw_path: bytes, query: bytes, headers: Headers, body: bytes, now: float) -> None:
+        """Return if the request is signed by one of the credentials, and lately enough; else raise AWS's answer.
+
+        The method is in capitals and header names are in lower case, as ASGI gives them; `raw_path` and `query` are
+        the bytes that were sent.
+        """
+        fields = _by_name(headers)
+        pairs = _decoded(query) if query else []
+        claim = _claim(fields, pairs)
+        check_age(claim, now)
+        signed = canonical_headers(fields, claim.signed_headers)
+        if claim.algorithm != ALGORITHM:
+            raise IncompleteSignature(
+                f"Unsupported AWS 'algorithm': '{_text(claim.algorithm)}' (only {ALGORITHM.decode()} for now). "
+            )
+        key = self._keys.get(claim.credential) or self._new_key(claim)
+        if key.date != claim.stamp[:8]:
+            raise InvalidSignature(_date_mismatch(key.date.decode(), claim.stamp.decode()))
+        if claim.presigned:
+            pairs = [pair for pair in pairs if pair[0] != b"X-Amz-Signature"]
+        payload = claim.payload if claim.payload == UNSIGNED_PAYLOAD else _hashed(body)
+        path, parameters = canonical_path(raw_path), canonical_query(pairs) if pairs else b""
+        request = b"\n".join((method.encode(), path, parameters, signed, claim.signed_headers, payload))
+        text = b"\n".join((ALGORITHM, claim.stamp, key.scope, _hashed(request)))
+        if not hmac.compare_digest(hmac.digest(key.key, text, "sha256").hex().encode(), claim.signature):
+            raise InvalidSignature
+        if not hmac.compare_digest(key.token, claim.token):
+            raise UnrecognizedClient
+
+    def _new_key(self, claim: Claim) -> _SigningKey:
+        """The key for a credential that was not seen before, if it is one of ours for this region and service."""
+        parts = _text(claim.credential).rstrip("/").split("/")
+        if len(parts) != 5:
+            raise IncompleteSignature(
+                "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term,"
+                f" got '{_text(claim.credential)}'"
+            )
+        if problems := self._scope_problems(parts, claim.stamp.decode()):
+            raise InvalidSignature(problems)
+        owner = self._credentials.get(parts[0])
+        if owner is None:
+            raise UnrecognizedClient
+        key = b"AWS4" + owner.secret_access_key.encode()
+        for part in parts[1:]:
+            key = hmac.digest(key, part.encode(), "sha256")
+        scope = "/".join(parts[1:]).encode()
+        made = _SigningKey(key, parts[1].encode(), scope, owner.session_token.encode())
+        if len(self._keys) >= KEYS_KEPT:
+            self._keys.clear()
+        self._keys[claim.credential] = made
+        return made
+
+    def _scope_problems(self, parts: list[str], stamp: str) -> str:
+        _, date, region, service, terminator = parts
+        found = ""
+        if region != self._region:
+            found += "Credential should be scoped to a valid region. "
+        if service != self._service:
+            found += f"Credential should be scoped to correct service: '{self._service}'. "
+        if terminator != TERMINATOR:
+            found += f"Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'. "
+        if date != stamp[:8]:
+            found += _date_mismatch(date, stamp)
+        return found
+
+
+def _claim(fields: Mapping[bytes, bytes], pairs: list[tuple[bytes, bytes]]) -> Claim:
+    """The signature that a request carries, or the error of one that carries none that can be read."""
+    authorization = fields.get(b"authorization", b"")
+    if pairs and any(name == b"X-Amz-Algorithm" for name, _ in pairs):
+        if authorization:
+            raise InvalidSignature(
+                "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."
+            )
+        return _presigned(fields, dict(pairs))
+    if not authorization:
+        raise MissingAuthenticationToken
+    date = fields.get(b"x-amz-date") or fields.get(b"date", b"")
+    usual = USUAL.fullmatch(authorization)
+    if usual and date:
+        algorithm, (credential, signed_headers, signature) = ALGORITHM, usual.groups()
+    else:
+        algorithm, credential, signed_headers, signature = _explained(authorization, dated=bool(date))
+    return Claim(
+        algorithm,
+        credential,
+        signed_headers,
+        signature,
+        _stamp(date),
+        fields.get(b"x-amz-security-token", b""),
+        fields.get(b"x-amz-content-sha256", b""),
+    )
+
+
+def _explained(authorization: bytes, *, dated: bool) -> tuple[bytes, bytes, bytes, bytes]:
+    """The parts of an unusual header. AWS splits at blanks too: a key with one at its edge is no pair any more."""
+    algorithm, _, rest = authorization.partition(b" ")
+    shown = base64.b64encode(sha256(authorization).digest()).decode()
+    found: dict[bytes, bytes] = {}
+    for part in rest.replace(b",", b" ").split():
+        name, equals, value = part.partition(b"=")
+        if not equals:
+            raise IncompleteSignature(
+                "Invalid key=value pair (missing equal-sign) in Authorization header"
+                f" (hashed with SHA-256 and encoded with Base64): '{shown}'."
+            )
+        found[name] = value
+    missing = [f"Authorization header requires '{p.decode()}' parameter. " for p in HEADER_PARTS if not found.get(p)]
+    if not dated:
+        missing.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ")
+    if missing:
+        hashed = f"(Hashed with SHA-256 and encoded with Base64) Authorization={shown}"
+        raise IncompleteSignature("".join(missing) + hashed)
+    return algorithm, found[b"Credential"], found[b"SignedHeaders"], found[b"Signature"]
+
+
+def _presigned(fields: Mapping[bytes, bytes], found: Mapping[bytes, bytes]) -> Claim:
+    missing = [f"AWS query-string parameters must include '{p.decode()}'. " for p in QUERY_PARTS if not found.get(p)]
+    if missing:
+        raise IncompleteSignature("".join(missing) + "Re-examine the query-string parameters.")
+    return Claim(
+        found[b"X-Amz-Algorithm"],
+        found[b"X-Amz-Credential"],
+        found[b"X-Amz-SignedHeaders"],
+        found[b"X-Amz-Signature"],
+        _stamp(found[b"X-Amz-Date"]),
+        found.get(b"X-Amz-Security-Token") or fields.get(b"x-amz-security-token", b""),
+        found.get(b"X-Amz-Content-Sha256") or fields.get(b"x-amz-content-sha256", b""),
+        presigned=True,
+        expires=found.get(b"X-Amz-Expires"),
+    )
+
+
+def _by_name(headers: Headers) -> Mapping[bytes, bytes]:
+    if isinstance(headers, Mapping):
+        return headers
+    fields = dict(headers)
+    if len(fields) == len(headers):
+        return fields
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(_folded(value))
+    return {name: b",".join(several) for name, several in values.items()}
+
+
+def _folded(value: bytes) -> bytes:
+    return b" ".join(value.split())
+
+
+def _hashed(data: bytes) -> bytes:
+    return sha256(data).hexdigest().encode()
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1")
+
+
+def _stamp(date: bytes) -> bytes:
+    """A request's date as the signature spells it; a `Date` header may also be in HTTP's form (RFC 9110)."""
+    if STAMP.fullmatch(date):
+        return date
+    try:
+        # UTC where the zone is -0000, as botocore writes it: then Python's answer has no zone
+        at = parsedate_to_datetime(_text(date))
+        return _spelt((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()).encode()
+    except (ValueError, OverflowError):
+        raise _undated(_text(date)) from None
+
+
+def _undated(date: str) -> IncompleteSignature:
+    return IncompleteSignature(
+        f"Date must be in ISO-8601 'basic format'. Got '{date}'. See http://en.wikipedia.org/wiki/ISO_8601"
+    )
+
+
+def _spelt(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def check_age(claim: Claim, now: float) -> None:
+    """Raise if a signature is more than 5 minutes away from now, or a presigned address out of its time."""
+    stamp, today = claim.stamp.decode(), int(now)
+    try:
+        signed = int(datetime.fromisoformat(stamp).timestamp())
+    except ValueError:
+        raise _undated(stamp) from None
+    latest, earliest = today + SKEW_MIN * 60, today - SKEW_MIN * 60
+    if signed > latest:
+        raise InvalidSignature(
+            f"Signature not yet current: {stamp} is still later than {_spelt(latest)}"
+            f" ({_spelt(today)} + {SKEW_MIN} min.)"
+        )
+    if claim.expires is not None:
+        if today > signed + _lifetime_s(claim.expires):
+            raise RequestExpired
+    elif signed < earliest:
+        raise InvalidSignature(
+            f"Signature expired: {stamp} is now earlier than {_spelt(earliest)} ({_spelt(today)} - {SKEW_MIN} min.)"
+        )
+
+
+def _lifetime_s(expires: bytes) -> int:
+    """Seconds that a presigned address is good for. The words of refusal are S3's: Lambda's are not known."""
+    if not expires.removeprefix(b"-").isdigit() or len(expires) > 12:
+        raise IncompleteSignature("X-Amz-Expires should be a number")
+    if expires.startswith(b"-"):
+        raise IncompleteSignature("X-Amz-Expires must be non-negative")
+    if int(expires) > WEEK_S:
+        raise IncompleteSignature(
+            "X-Amz-Expires must be less than a week (in seconds); that is,"
+            f" the given X-Amz-Expires must be less than {WEEK_S} seconds"
+        )
+    return int(expires)
+
+
+def _date_mismatch(date: str, stamp: str) -> str:
+    return (
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP:"
+        f" '{date}' != '{stamp[:8]}', from '{stamp}'. "
+    )
+
+
+def canonical_path(raw_path: bytes) -> bytes:
+    """The path as it is signed: without dot segments and doubled slashes, encoded once more.
+
+    >>> canonical_path(b"/2015-03-31/functions/arn%3Aaws/./invocations")
+    b'/2015-03-31/functions/arn%253Aaws/invocations'
+    """
+    if PLAIN_PATH.fullmatch(raw_path):
+        return raw_path
+    kept: list[bytes] = []
+    for segment in raw_path.split(b"/"):
+        if segment == b"..":
+            del kept[-1:]
+        elif segment not in (b"", b"."):
+            kept.append(segment)
+    last = b"/" if kept and raw_path.endswith(b"/") else b""
+    return quote_from_bytes(b"/" + b"/".join(kept) + last, safe="/").encode()
+
+
+def _decoded(query: bytes) -> list[tuple[bytes, bytes]]:
+    pairs = (pair.partition(b"=") for pair in query.replace(b"+", b" ").split(b"&"))
+    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
+
+
+def canonical_query(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Decoded pairs as they are signed: encoded and in order.
+
+    >>> canonical_query([(b"b", b"1 2"), (b"a", b"")])
+    b'a=&b=1%202'
+    """
+    encoded = sorted((quote_from_bytes(name, safe=""), quote_from_bytes(value, safe="")) for name, value in pairs)
+    return "&".join([f"{name}={value}" for name, value in encoded]).encode()
+
+
+def canonical_headers(fields: Mapping[bytes, bytes], signed_headers: bytes) -> bytes:
+    """The signed headers as they are signed, each with the end of its line; `host` must be one of them."""
+    names = signed_headers.split(b";")
+    if b"host" not in names:
+        raise InvalidSignature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+    try:
+        return b"".join([b"%b:%b\n" % (name, b" ".join(fields[name].split())) for name in names])
+    except KeyError:
+        raise InvalidSignature from None
