@@ -465,8 +465,11 @@ def test_a_line_end_in_a_header_does_not_begin_another_one():
 MAKERS = {
     errors.TooManyRequests: lambda: errors.TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded"),
     errors.NotImplementedHere: lambda: errors.NotImplementedHere("CreateAlias"),
+    errors.MissingAuthenticationToken: errors.MissingAuthenticationToken,
+    errors.RequestExpired: errors.RequestExpired,
+    errors.UnrecognizedClient: errors.UnrecognizedClient,
 }
-ERRORS = [SerializationFailed] + [
+ERRORS = [
     kind
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, errors.ServiceError) and kind is not errors.ServiceError
