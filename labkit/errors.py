@@ -14,8 +14,8 @@ LabkitError
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
-    |-- SerializationFailed  InvalidRequestContent  UnsupportedMediaType  RequestTooLarge  TooManyRequests
-    |-- CodeStorageExceeded  PolicyLengthExceeded  ServiceFault  UnknownOperation  NotImplementedHere
+    |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  TooManyRequests
+    |-- PolicyLengthExceeded  ServiceFault  UnknownOperation  NotImplementedHere
     |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
 """
 
@@ -263,19 +263,9 @@ class InvalidRequestContent(ServiceError):
     hint = "Send valid JSON."
 
 
-class UnsupportedMediaType(ServiceError):
-    code, status = "UnsupportedMediaTypeException", 415
-    hint = "Send application/json."
-
-
 class RequestTooLarge(ServiceError):
     code, status = "RequestEntityTooLargeException", 413
     hint = "Put large data into an object store and send its key."
-
-
-class CodeStorageExceeded(ServiceError):
-    code, status = "CodeStorageExceededException", 400
-    hint = "Delete functions or versions that nobody needs."
 
 
 class TooManyRequests(ServiceError):

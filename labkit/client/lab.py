@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from labkit.client.durations import seconds_of
 from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
@@ -30,6 +30,7 @@ from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Statu
 from labkit.settings import Settings
 
 WARM_PER_COLD = 4
+_T = TypeVar("_T")
 THROTTLED = "TooManyRequestsException"
 
 
@@ -89,44 +90,50 @@ class Lab:
             lost = self._process.ended() if self._process else None
             if lost:
                 self._close()
-            if self._endpoint is None:
-                self._start()
-                if lost:
-                    self._redeploy(lost)
-            assert self._endpoint is not None
-            return self._endpoint
+            if self._endpoint is not None:
+                return self._endpoint
+            endpoint = self._start()
+            if lost:
+                again = self._redeploy(endpoint)
+                self._notice(f"The lab's emulator {lost}. A new one runs at {endpoint.url}; {again}.")
+            return endpoint
 
-    def _start(self) -> None:
+    def _start(self) -> Endpoint:
         if self._attached:
             url = self._attached
         else:
             self._process = EmulatorProcess()
             url = self._process.endpoint
         self._endpoint = Endpoint(url, self._settings)
+        return self._endpoint
 
     def _call(self, operation: str, **params: Any) -> dict[str, Any]:
-        """One operation of the Lambda API; repeated if its emulator was found dead before it was sent."""
-        try:
-            return self._live().call(operation, **params)
-        except NotReached:
-            if self._process is None or not self._process.wait_ended():
-                raise
-            return self._live().call(operation, **params)
+        """One operation of the Lambda API."""
+        return self._reached(lambda endpoint: endpoint.call(operation, **params))
 
     def _page(self, path: str, *, method: str = "GET") -> Any:
+        return self._reached(lambda endpoint: endpoint.page(path, method=method))
+
+    def _reached(self, ask: Callable[[Endpoint], _T]) -> _T:
+        """Asks; and asks a new emulator, if the old one was found dead before anything was sent."""
         try:
-            return self._live().page(path, method=method)
+            return ask(self._live())
         except NotReached:
             if self._process is None or not self._process.wait_ended():
                 raise
-            return self._live().page(path, method=method)
+            return ask(self._live())
 
-    def _redeploy(self, how: str) -> None:
-        assert self._endpoint is not None
-        for params in self._deployed.values():
-            self._endpoint.call("create_function", **params)
-        names = ", ".join(self._deployed) or "none"
-        self._notice(f"The lab's emulator {how}. A new one runs at {self._endpoint.url}; deployed again: {names}.")
+    def _redeploy(self, endpoint: Endpoint) -> str:
+        """Creates what was deployed before; says what could not be, such as a function whose layer is gone."""
+        lost = []
+        for name, params in list(self._deployed.items()):
+            try:
+                endpoint.call("create_function", **params)
+            except ApiError as error:
+                del self._deployed[name]
+                lost.append(f"{name} ({error.message})")
+        said = f"deployed again: {', '.join(self._deployed) or 'none'}"
+        return f"{said}; not: {', '.join(lost)}" if lost else said
 
     def _close(self) -> None:
         endpoint, self._endpoint = self._endpoint, None
@@ -145,11 +152,11 @@ class Lab:
     def restart(self) -> None:
         """A fresh emulator with the same functions."""
         with self._starting:
+            before = len(self._deployed)
             self._close()
-            self._start()
-            assert self._endpoint is not None
-            for params in self._deployed.values():
-                self._endpoint.call("create_function", **params)
+            again = self._redeploy(self._start())
+            if len(self._deployed) < before:
+                self._notice(f"The lab was restarted; {again}.")
 
     def __enter__(self) -> Self:
         return self

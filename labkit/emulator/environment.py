@@ -124,7 +124,7 @@ class Environment:
         self._waited_s = self._began - invocation.arrived
         run = self._run
         if run is None:
-            self._spawn_for(invocation)
+            self._spawn_again()
         elif run.parked is not None:
             if run.frozen:
                 run.frozen = False
@@ -133,19 +133,19 @@ class Environment:
 
     def stop(self) -> None:
         """Ends the environment; "exited" follows, also when no process is left."""
+        self.abort("the environment was stopped")
+
+    def abort(self, message: str) -> None:
+        """Ends the environment with what runs in it, which is answered with this message."""
         if self.phase is Phase.SHUTDOWN:
             return
-        self.phase = Phase.SHUTDOWN
+        self.phase = Phase.SHUTDOWN  # from here on it is not "finished", which would bring it the next invocation
+        if self.invocation:
+            self._fail("Runtime.ExitError", f"RequestId: {self.invocation.request_id} Error: {message}")
         if self._run is None:
             self._close()
         else:
             self._sandbox.kill()
-
-    def abort(self, message: str) -> None:
-        """Ends what runs now, for somebody who does not want to wait."""
-        if self.invocation:
-            self._fail("Runtime.ExitError", f"RequestId: {self.invocation.request_id} Error: {message}")
-        self.stop()
 
     def watch(self, now: float) -> None:
         """Looks at deadlines and memory while something runs, and freezes what has nothing to do."""
@@ -205,13 +205,12 @@ class Environment:
         self._run = _Run(spawned=time.monotonic())
         self._sandbox.start(self._argv, variables)
 
-    def _spawn_for(self, invocation: Invocation) -> None:
+    def _spawn_again(self) -> None:
         try:
             self._spawn()
         except OSError as error:
             self._run = None
-            self._fail("Runtime.ExitError", f"RequestId: {invocation.request_id} Error: {error}")
-            self.stop()
+            self.abort(str(error))
 
     def on_output(self, output: bytes) -> None:
         self.stream.write(output)
@@ -375,11 +374,11 @@ class Environment:
         )
         self._entry.trace = trace
         self._record(trace)
-        if self.phase is Phase.INVOKE:
-            self.phase = Phase.IDLE
         if not invocation.result.done():
             invocation.result.set_result(Result(body, failed, self._entry, trace))
-        self._notify(self, "finished")
+        if self.phase is Phase.INVOKE:
+            self.phase = Phase.IDLE
+            self._notify(self, "finished")
 
     def _note_memory(self) -> None:
         """The peak changes only when the resident set does: one cheap look says whether to take the dear one."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -270,6 +272,21 @@ def test_a_killed_emulator_is_replaced_with_the_same_functions(wait_dead):
     assert "f, g" in notices[0]
 
 
+def test_a_function_that_cannot_be_deployed_again_is_named(wait_dead):
+    notices: list[str] = []
+    with Lab(notice=notices.append) as lab:
+        content = io.BytesIO()
+        zipfile.ZipFile(content, "w").close()
+        layer = lab.boto3("lambda").publish_layer_version(LayerName="l", Content={"ZipFile": content.getvalue()})
+        lab.deploy("f", ECHO)
+        lab.deploy("g", ECHO, layers=[layer["LayerVersionArn"]])
+        emulator = psutil.Process(lab.status()["pid"])
+        emulator.kill()
+        wait_dead(emulator.pid)
+        assert lab.names() == ["f"]
+    assert "deployed again: f; not: g (InvalidParameterValueException: Layer version" in notices[0]
+
+
 def test_an_emulator_that_dies_during_a_call_is_an_error_that_says_so(own_lab):
     own_lab.deploy("f", "import os, signal\ndef handler(event, context): os.kill(event['pid'], signal.SIGKILL)")
     with pytest.raises(EmulatorLost, match="killed by signal 9 while f ran"):
@@ -347,6 +364,24 @@ def interrupt_when_busy(lab):
     while not any(e["phase"] == "invoke" for e in lab.status()["environments"]):
         pass
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_request_that_waits_while_its_function_is_stopped_is_answered(own_lab, wait_until):
+    """One call runs, the next waits for its environment to start: stopping the function must lose neither."""
+    f = own_lab.deploy("f", "import time\ntime.sleep(1)\ndef handler(event, context): time.sleep(60)", timeout_s=100)
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(f.invoke)
+        wait_until(lambda: "invoke" in phases(own_lab))
+        waiting = pool.submit(f.invoke)
+        wait_until(lambda: "init" in phases(own_lab))
+        own_lab._page("functions/f/abort", method="POST")
+        assert "stopped by the caller" in running.result(timeout=10).error.message
+        with pytest.raises(DeployFailed, match="No environment could be started"):
+            waiting.result(timeout=10)
+
+
+def phases(lab):
+    return [e["phase"] for e in lab.status()["environments"]]
 
 
 def test_the_fallback_client_serves_where_awslambdaric_is_missing(monkeypatch):

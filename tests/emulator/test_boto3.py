@@ -7,10 +7,8 @@ import json
 import urllib.request
 import zipfile
 
-import boto3
 import pytest
 import requests
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 pytestmark = pytest.mark.process
@@ -27,14 +25,6 @@ def zipped(**files: str) -> bytes:
 
 
 ECHO = zipped(app="def handler(event, context): return event")
-
-
-@pytest.fixture
-def aws(lab):
-    return boto3.client(
-        "lambda", endpoint_url=lab.endpoint, region_name="us-east-1",
-        aws_access_key_id="x", aws_secret_access_key="y", config=Config(retries={"total_max_attempts": 1}),
-    )  # fmt: skip
 
 
 def create(aws, name="f", code=ECHO, **more):

@@ -1,27 +1,14 @@
-"""An unmodified boto3 client on the emulator, and packages to give it."""
+"""Functions to try operations on, and how a refusal is read."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-
-
-@pytest.fixture
-def aws(lab) -> Iterator[Any]:
-    client = boto3.client(
-        "lambda", endpoint_url=lab.endpoint, region_name="us-east-1",
-        aws_access_key_id="x", aws_secret_access_key="y", config=Config(retries={"total_max_attempts": 1}),
-    )  # fmt: skip
-    yield client
-    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
-        client.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
 @pytest.fixture
