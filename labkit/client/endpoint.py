@@ -60,6 +60,12 @@ class Endpoint:
             raise EmulatorLost(f"{self.url} does not answer: {type(error).__name__}.") from None
         return answer
 
+    def change(self, operation: str, **params: Any) -> None:
+        """Creates or updates a function and waits until that is done: until then it takes no call and no change."""
+        self.call(operation, **params)
+        waiter = "function_active_v2" if operation == "create_function" else "function_updated_v2"
+        self.boto3("lambda").get_waiter(waiter).wait(FunctionName=params["FunctionName"])
+
     def page(self, path: str, *, method: str = "GET") -> Any:
         """One of labkit's own pages, decoded; None if there is no such thing."""
         import urllib3  # comes with boto3

@@ -111,6 +111,9 @@ class Lab:
         """One operation of the Lambda API."""
         return self._reached(lambda endpoint: endpoint.call(operation, **params))
 
+    def _change(self, operation: str, **params: Any) -> None:
+        self._reached(lambda endpoint: endpoint.change(operation, **params))
+
     def _page(self, path: str, *, method: str = "GET") -> Any:
         return self._reached(lambda endpoint: endpoint.page(path, method=method))
 
@@ -128,7 +131,7 @@ class Lab:
         lost = []
         for name, params in list(self._deployed.items()):
             try:
-                endpoint.call("create_function", **params)
+                endpoint.change("create_function", **params)
             except ApiError as error:
                 del self._deployed[name]
                 lost.append(f"{name} ({error.message})")
@@ -221,17 +224,13 @@ class Lab:
         except ApiError as error:
             if error.code != "ResourceNotFoundException":
                 raise
-            self._call("create_function", **params)
-            self.boto3("lambda").get_waiter("function_active_v2").wait(FunctionName=name)
+            self._change("create_function", **params)
             return self._call("get_function_configuration", FunctionName=name), "created"
-        waiter = self.boto3("lambda").get_waiter("function_updated_v2")
         revision = before["RevisionId"]
         if before["CodeSha256"] != code_sha256(code):
-            self._call("update_function_code", FunctionName=name, ZipFile=code)
-            waiter.wait(FunctionName=name)
+            self._change("update_function_code", FunctionName=name, ZipFile=code)
         if _differs(before, wanted):
-            self._call("update_function_configuration", **wanted)
-            waiter.wait(FunctionName=name)
+            self._change("update_function_configuration", **wanted)
         after = self._call("get_function_configuration", FunctionName=name)
         return after, "unchanged" if after["RevisionId"] == revision else "updated"
 
@@ -371,7 +370,7 @@ class Lab:
 
     def _resize(self, name: str, memory_mb: int) -> None:
         if self._call("get_function_configuration", FunctionName=name)["MemorySize"] != memory_mb:
-            self._call("update_function_configuration", FunctionName=name, MemorySize=memory_mb)
+            self._change("update_function_configuration", FunctionName=name, MemorySize=memory_mb)
 
     # --- what is seen
 

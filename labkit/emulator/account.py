@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.emulator.changes import Changes
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.recorder import Recorder
@@ -21,10 +22,9 @@ class Account:
     registry: Registry
     packages: PackageStore
     dispatcher: Dispatcher
+    changes: Changes
     recorder: Recorder
     endpoint: str
-    paths: tuple[str, ...]
-    """Where environments find packages that a function does not bring itself."""
 
     def location(self, sha256: str) -> str:
         """Where a package can be downloaded."""

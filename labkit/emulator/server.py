@@ -19,6 +19,7 @@ import psutil
 import uvicorn
 
 from labkit.emulator.account import Account
+from labkit.emulator.changes import Changes
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import delivery, lose_dead_letter
 from labkit.emulator.dispatcher import Dispatcher, keep_time
@@ -32,6 +33,7 @@ from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
 from labkit.emulator.signing import Credentials, Verifier
+from labkit.emulator.variables import module_folders, process_variables
 from labkit.emulator.wire import Wire
 from labkit.errors import LabkitError, NoScratchFolder, PortTaken
 from labkit.model import InvocationType
@@ -118,11 +120,11 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     recorder = Recorder()
     registry = Registry(account_id=settings.account_id, region=settings.region)
     scheduler = Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s)
-    paths = tuple(path for path in sys.path if path and Path(path).exists())
-    dispatcher = Dispatcher(scheduler, _maker(settings, recorder, scratch / "environments", paths))
+    packages = PackageStore(scratch / "packages")
+    dispatcher = Dispatcher(scheduler, _maker(settings, recorder, packages, scratch / "environments"))
     clock = Clock()
     invoker, queue = _invoking(registry, dispatcher, clock)
-    account = Account(registry, PackageStore(scratch / "packages"), dispatcher, recorder, endpoint, paths)
+    account = Account(registry, packages, dispatcher, Changes(dispatcher.retire), recorder, endpoint)
     wire = Wire()
     verifier = _verifier(settings)
     app = FrontDoor(invoker, wire, Pages(account, wire, clock, verifier).application(), verifier)
@@ -146,7 +148,7 @@ def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(
         submit=dispatcher.submit,
-        version_of=lambda arn: registry.version(parse_reference(arn)),
+        version_of=lambda arn: registry.serving(parse_reference(arn)),
         config_of=lambda arn: registry.event_policy(parse_reference(arn)),
         reserved_of=lambda version: dispatcher.reserved.get(version.config.name),
         deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT)),
@@ -202,22 +204,30 @@ def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> No
 
 
 def _maker(
-    settings: Settings, recorder: Recorder, folder: Path, paths: Sequence[str]
+    settings: Settings, recorder: Recorder, packages: PackageStore, folder: Path
 ) -> Callable[[str, FunctionVersion, Callable[[Environment, str], None]], Environment]:
     start = [sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}", settings.runtime_client, sys.prefix]
+    own_paths = tuple(path for path in sys.path if path and Path(path).exists())
+    credentials = Credentials("ASIALABKITENVIRONMENT", "labkit", "labkit")
 
     def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
-        name = version.config.name
-        argv = [*start, *version.paths, *paths]
-        stream = recorder.stream(name, log_stream_name(version.version))
+        opt = packages.opt_of([layer.package for layer in version.layers])
+        paths = (*(module_folders(opt) if opt else ()), *own_paths)
+        stream = recorder.stream(version.config.name, log_stream_name(version.version))
 
         def sandbox(environment: Environment) -> Sandbox:
-            return Sandbox(
-                folder / env_id, version.folder, on_output=environment.on_output, on_exit=environment.on_exit
-            )
+            code = packages.folder_of(version.package)
+            return Sandbox(folder / env_id, code, on_output=environment.on_output, on_exit=environment.on_exit)
 
         return Environment(
-            env_id, version, sandbox=sandbox, stream=stream, argv=argv, record=recorder.record, notify=notify
+            env_id,
+            version,
+            sandbox=sandbox,
+            stream=stream,
+            argv=[*start, *paths],
+            variables=process_variables(version, region=settings.region, credentials=credentials, opt=opt, paths=paths),
+            record=recorder.record,
+            notify=notify,
         )
 
     return make
