@@ -65,8 +65,9 @@ class Lab:
         settings: Settings | None = None,
         notice: Callable[[str], None] = _warn,
     ) -> None:
-        self._settings = settings or Settings.from_environment(os.environ)
-        self._attached = endpoint or self._settings.endpoint
+        known = settings or Settings.from_environment(os.environ)
+        self._attached = endpoint or known.endpoint
+        self._settings = known if self._attached else known.with_credentials()
         self._notice = notice
         self._process: EmulatorProcess | None = None
         self._endpoint: Endpoint | None = None
@@ -102,7 +103,9 @@ class Lab:
         if self._attached:
             url = self._attached
         else:
-            self._process = EmulatorProcess()
+            self._process = EmulatorProcess(
+                access_key_id=self._settings.access_key_id, secret_access_key=self._settings.secret_access_key
+            )
             url = self._process.endpoint
         self._endpoint = Endpoint(url, self._settings)
         return self._endpoint
@@ -403,6 +406,11 @@ class Lab:
         if answer is None:
             raise NoClock(self.endpoint)
         return datetime.fromtimestamp(answer["now"], UTC)
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """What a client of boto3's own needs: `boto3.client("lambda", **lab.connection)`."""
+        return self._live().connection
 
     def boto3(self, service: str) -> Any:
         """A boto3 client for this lab."""

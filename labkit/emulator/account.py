@@ -11,6 +11,7 @@ from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Registry
+from labkit.emulator.signing import Presigner
 
 Params = Mapping[str, Any]
 
@@ -25,10 +26,12 @@ class Account:
     changes: Changes
     recorder: Recorder
     endpoint: str
+    presign: Presigner | None = None
 
     def location(self, sha256: str) -> str:
-        """Where a package can be downloaded."""
-        return f"{self.endpoint}/_labkit/packages/{sha256.replace('/', '_')}"
+        """Where a package can be downloaded; for ten minutes, as on AWS, unless signatures are not looked at."""
+        address = f"{self.endpoint}/_labkit/packages/{sha256.replace('/', '_')}"
+        return self.presign(address) if self.presign else address
 
 
 Operation = Callable[[Account, Params], Awaitable[dict[str, Any]]]

@@ -15,10 +15,7 @@ CHANGES = ("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"
 @pytest.fixture
 def hasty_aws(lab) -> Iterator[Any]:
     """An unmodified client: after a change its caller must wait, as on AWS."""
-    client = boto3.client(
-        "lambda", endpoint_url=lab.endpoint, region_name="us-east-1",
-        aws_access_key_id="x", aws_secret_access_key="y", config=Config(retries={"total_max_attempts": 1}),
-    )  # fmt: skip
+    client = boto3.client("lambda", **lab.connection, config=Config(retries={"total_max_attempts": 1}))
     yield client
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
         client.delete_event_source_mapping(UUID=mapping["UUID"])

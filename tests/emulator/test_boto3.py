@@ -99,9 +99,10 @@ def test_the_client_context_reaches_the_handler(aws):
     assert json.load(aws.invoke(FunctionName="f", ClientContext=context)["Payload"]) == {"k": "v"}
 
 
-def test_a_client_context_that_is_no_base64_json_is_refused(lab, aws):
+def test_a_client_context_that_is_no_base64_json_is_refused(lab, aws, signature):
     create(aws)
-    answer = requests.post(lab.function("f").url, headers={"X-Amz-Client-Context": "%%%"}, timeout=5)
+    sent = {"X-Amz-Client-Context": "%%%"}
+    answer = requests.post(lab.function("f").url, headers=sent, timeout=5, auth=signature)
     assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (400, "InvalidRequestContentException")
 
 
