@@ -46,6 +46,16 @@ class InvocationType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """How a function's log is written: `format` is Text or JSON; levels filter JSON only, "" is AWS's default."""
+
+    format: str = "Text"
+    application_level: str = ""
+    system_level: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionConfig:
     """What a student chooses about a function; defaults are AWS's."""
 
@@ -61,6 +71,7 @@ class FunctionConfig:
     ephemeral_storage_mb: int = 512
     architecture: str = "x86_64"
     dead_letter_arn: str = ""
+    logging: LoggingConfig = LoggingConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class EmulatorProcess:
     """A running emulator. `endpoint` is its address."""
 
     def __init__(self) -> None:
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
+        self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 it lives as long as the process; the emulator keeps it short
         # -P: the notebook's folder is not a place that handlers import from
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "labkit.emulator", "--port", "0", "--parent-pipe"],

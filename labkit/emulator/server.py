@@ -25,10 +25,12 @@ from labkit.emulator.dispatcher import Dispatcher, keep_time
 from labkit.emulator.environment import Environment
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.loglines import Origin, stream_name
+from labkit.emulator.own_log import shorten
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.pages import Pages
 from labkit.emulator.queue import EventQueue, Ways
-from labkit.emulator.recorder import Recorder
+from labkit.emulator.recorder import LogStream, Recorder
 from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
 from labkit.emulator.signing import Credentials, Verifier
@@ -196,6 +198,8 @@ def _end_with_parent(server: uvicorn.Server) -> None:
 def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> None:
     dispatcher.tick()
     reap_orphans(e.pid for e in dispatcher.environments.values() if e.pid)
+    if parent_pid:
+        shorten()
     # a fork of the parent may hold the pipe open after its death
     if parent_pid and os.getppid() != parent_pid:
         server.should_exit = True
@@ -207,9 +211,8 @@ def _maker(
     start = [sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}", settings.runtime_client, sys.prefix]
 
     def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
-        name = version.config.name
         argv = [*start, *version.paths, *paths]
-        stream = recorder.stream(name, log_stream_name(version.version))
+        stream = log_stream(recorder, version)
 
         def sandbox(environment: Environment) -> Sandbox:
             return Sandbox(
@@ -223,6 +226,16 @@ def _maker(
     return make
 
 
-def log_stream_name(version: str) -> str:
-    """`YYYY/MM/DD/[VERSION]` and 32 hexadecimal digits, in UTC."""
-    return f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
+def log_stream(recorder: Recorder, version: FunctionVersion) -> LogStream:
+    """An environment's own log stream; its name ends with 32 hexadecimal digits."""
+    config, today, instance = version.config, datetime.now(UTC), secrets.token_hex(16)
+    origin = Origin(
+        function_name=config.name,
+        version=version.version,
+        memory_mb=config.memory_mb,
+        instance_id=f"{today:%Y/%m/%d}/{config.name}[{version.version}]{instance}",
+        region=version.arn.split(":")[3],
+        initialization_type=version.variables.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        logging=config.logging,
+    )
+    return recorder.stream(origin, stream_name(config, version.version, today, instance))

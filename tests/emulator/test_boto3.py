@@ -207,7 +207,6 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_disk(aws):
     "setting",
     [
         {"VpcConfig": {"SubnetIds": ["subnet-1"]}},
-        {"LoggingConfig": {"LogFormat": "JSON"}},
     ],
     ids=lambda setting: next(iter(setting)),
 )

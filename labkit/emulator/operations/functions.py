@@ -14,6 +14,7 @@ from typing import Any
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.concurrency import release
 from labkit.emulator.operations.layers import referenced
+from labkit.emulator.operations.logging_config import checked_logging, describe_logging
 from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict
@@ -41,7 +42,7 @@ RESERVED = frozenset(
         "LAMBDA_RUNTIME_DIR",
     ]
 )
-NOT_YET = ("ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
+NOT_YET = ("ImageConfig", "VpcConfig", "CapacityProviderConfig", "TenancyConfig")
 NOT_YET_FLAGS = ("FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "DurableConfig")
 ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
 
@@ -183,6 +184,8 @@ def _configured(config: FunctionConfig, params: Params) -> FunctionConfig:
     }
     if "Environment" in params:
         changes["variables"] = _checked_variables((params["Environment"] or {}).get("Variables") or {})
+    if params.get("LoggingConfig") is not None:
+        changes["logging"] = checked_logging(params["LoggingConfig"])
     if params.get("DeadLetterConfig") is not None:
         changes["dead_letter_arn"] = params["DeadLetterConfig"].get("TargetArn") or ""
     if params.get("Architectures"):
@@ -350,7 +353,7 @@ def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str
         "Architectures": [config.architecture],
         "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{config.name}"},
+        "LoggingConfig": describe_logging(config),
     }
 
 
