@@ -26,10 +26,12 @@ from labkit.emulator.dispatcher import Dispatcher, keep_time
 from labkit.emulator.environment import Environment
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.loglines import Origin, stream_name
+from labkit.emulator.own_log import shorten
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.pages import Pages
 from labkit.emulator.queue import EventQueue, Ways
-from labkit.emulator.recorder import Recorder
+from labkit.emulator.recorder import LogStream, Recorder
 from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
 from labkit.emulator.restore import restore
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
@@ -228,6 +230,8 @@ def _end_with_parent(server: uvicorn.Server) -> None:
 def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> None:
     dispatcher.tick()
     reap_orphans(e.pid for e in dispatcher.environments.values() if e.pid)
+    if parent_pid:
+        shorten()
     # a fork of the parent may hold the pipe open after its death
     if parent_pid and os.getppid() != parent_pid:
         server.should_exit = True
@@ -242,7 +246,8 @@ def _maker(
     def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
         opt = packages.opt_of([layer.package for layer in version.layers])
         paths = (*(module_folders(opt) if opt else ()), *own_paths)
-        stream = recorder.stream(version.config.name, log_stream_name(version.version))
+        variables = process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths)
+        stream = log_stream(recorder, version, initialization_type=variables["AWS_LAMBDA_INITIALIZATION_TYPE"])
 
         def sandbox(environment: Environment) -> Sandbox:
             code = packages.folder_of(version.package)
@@ -254,7 +259,7 @@ def _maker(
             sandbox=sandbox,
             stream=stream,
             argv=[*start, *paths],
-            variables=process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths),
+            variables=variables,
             record=recorder.record,
             notify=notify,
         )
@@ -262,6 +267,16 @@ def _maker(
     return make
 
 
-def log_stream_name(version: str) -> str:
-    """`YYYY/MM/DD/[VERSION]` and 32 hexadecimal digits, in UTC."""
-    return f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
+def log_stream(recorder: Recorder, version: FunctionVersion, *, initialization_type: str) -> LogStream:
+    """An environment's own log stream; its name ends with 32 hexadecimal digits."""
+    config, today, instance = version.config, datetime.now(UTC), secrets.token_hex(16)
+    origin = Origin(
+        function_name=config.name,
+        version=version.version,
+        memory_mb=config.memory_mb,
+        instance_id=f"{today:%Y/%m/%d}/{config.name}[{version.version}]{instance}",
+        region=version.arn.split(":")[3],
+        initialization_type=initialization_type,
+        logging=config.logging,
+    )
+    return recorder.stream(origin, stream_name(config, version.version, today, instance))
