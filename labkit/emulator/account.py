@@ -25,6 +25,8 @@ class Account:
     endpoint: str
     paths: tuple[str, ...]
     """Where environments find packages that a function does not bring itself."""
+    read_object: Callable[[str, str, str], Awaitable[bytes]]
+    """An object of S3, by bucket, key and version (none: the newest). Raises InvalidParameterValue."""
 
     def location(self, sha256: str) -> str:
         """Where a package can be downloaded."""

@@ -19,18 +19,22 @@ import psutil
 import uvicorn
 
 from labkit.emulator.account import Account
+from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
-from labkit.emulator.destinations import delivery, lose_dead_letter
+from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher, keep_time
 from labkit.emulator.environment import Environment
+from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.operations.code import object_reader
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.pages import Pages
 from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
+from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Verifier
 from labkit.emulator.wire import Wire
 from labkit.errors import LabkitError, NoScratchFolder, PortTaken
@@ -121,15 +125,19 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     paths = tuple(path for path in sys.path if path and Path(path).exists())
     dispatcher = Dispatcher(scheduler, _maker(settings, recorder, scratch / "environments", paths))
     clock = Clock()
-    invoker, queue = _invoking(registry, dispatcher, clock)
-    account = Account(registry, PackageStore(scratch / "packages"), dispatcher, recorder, endpoint, paths)
+    services = Services(scratch, account_id=settings.account_id)
+    clients = Clients(endpoint, _credentials(settings), region=settings.region)
+    invoker, queue = _invoking(registry, dispatcher, clock, clients)
+    packages = PackageStore(scratch / "packages")
+    account = Account(registry, packages, dispatcher, recorder, endpoint, paths, object_reader(clients.call))
     wire = Wire()
     verifier = _verifier(settings)
-    app = FrontDoor(invoker, wire, Pages(account, wire, clock, verifier).application(), verifier)
+    pages = Pages(account, wire, clock, verifier).application()
+    app = FrontDoor(invoker, wire, pages, verifier, others=Forwarding(services, verifier))
 
     server = uvicorn.Server(_config(app))
     parent_pid = os.getppid() if parent else 0
-    ticking = asyncio.create_task(keep_time(lambda: _tick(dispatcher, server, parent_pid)))
+    ticking = asyncio.create_task(keep_time(lambda: _tick(dispatcher, services, server, parent_pid)))
     if parent:
         _end_with_parent(server)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -139,18 +147,21 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     await serving
     ticking.cancel()
     queue.stop()
+    await services.stop()
     await dispatcher.stop()
 
 
-def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple[Invoker, EventQueue]:
+def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock, clients: Clients) -> tuple[Invoker, EventQueue]:
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(
         submit=dispatcher.submit,
         version_of=lambda arn: registry.version(parse_reference(arn)),
         config_of=lambda arn: registry.event_policy(parse_reference(arn)),
         reserved_of=lambda version: dispatcher.reserved.get(version.config.name),
-        deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT)),
-        bury=lose_dead_letter,
+        deliver=delivery(
+            registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
+        ),
+        bury=burial(clients.call),
     )
     queue = EventQueue(clock, ways)
     invoker = Invoker(registry, dispatcher, queue, clock)
@@ -159,10 +170,12 @@ def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple
 
 def _verifier(settings: Settings) -> Verifier | None:
     """Who looks at signatures; nobody, where no credentials are set."""
-    if not settings.access_key_id:
-        return None
-    credentials = Credentials(settings.access_key_id, settings.secret_access_key)
-    return Verifier([credentials], region=settings.region)
+    return Verifier([_credentials(settings)], region=settings.region) if settings.access_key_id else None
+
+
+def _credentials(settings: Settings) -> Credentials:
+    """Those that the emulator signs its own calls with."""
+    return Credentials(settings.access_key_id or "labkit", settings.secret_access_key or "labkit")
 
 
 def _config(app: object) -> uvicorn.Config:
@@ -193,9 +206,10 @@ def _end_with_parent(server: uvicorn.Server) -> None:
     loop.add_reader(0, read)
 
 
-def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> None:
+def _tick(dispatcher: Dispatcher, services: Services, server: uvicorn.Server, parent_pid: int) -> None:
     dispatcher.tick()
-    reap_orphans(e.pid for e in dispatcher.environments.values() if e.pid)
+    ours = (services.pid, *(environment.pid for environment in dispatcher.environments.values()))
+    reap_orphans(pid for pid in ours if pid)
     # a fork of the parent may hold the pipe open after its death
     if parent_pid and os.getppid() != parent_pid:
         server.should_exit = True

@@ -131,6 +131,10 @@ class Verifier:
         if not hmac.compare_digest(key.token, claim.token):
             raise UnrecognizedClient
 
+    def knows(self, access_key_id: str) -> bool:
+        """Whether there are such credentials."""
+        return access_key_id in self._credentials
+
     def _new_key(self, claim: Claim) -> _SigningKey:
         """The key for a credential that was not seen before, if it is one of ours for this region and service."""
         parts = _text(claim.credential).rstrip("/").split("/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import sys
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.operations.code import package_of
 from labkit.emulator.operations.concurrency import release
 from labkit.emulator.operations.layers import referenced
 from labkit.emulator.operations.pagination import listed
@@ -43,7 +43,6 @@ RESERVED = frozenset(
 )
 NOT_YET = ("ImageConfig", "VpcConfig", "LoggingConfig", "CapacityProviderConfig", "TenancyConfig")
 NOT_YET_FLAGS = ("FileSystemConfigs", "KMSKeyArn", "CodeSigningConfigArn", "DurableConfig")
-ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
 
 
 async def create_function(account: Account, params: Params) -> dict[str, Any]:
@@ -53,7 +52,7 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     config = _configured(FunctionConfig(name=name, handler="", role=params["Role"]), params)
     if not config.handler:
         raise InvalidParameterValue("Handler is required for functions with package type Zip.")
-    package = await _package(account, params["Code"])
+    package = await package_of(account, params["Code"])
     if name in account.registry.functions:  # another request was faster while the package was unpacked
         raise ResourceConflict(f"Function already exist: {name}")
     function = Function(_latest(account, config, package), tags=dict(params.get("Tags") or {}))
@@ -64,7 +63,7 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
 async def update_function_code(account: Account, params: Params) -> dict[str, Any]:
     function = _function(account, params)
     check_revision(function, params)
-    package = await _package(account, params)
+    package = await package_of(account, params)
     if params.get("DryRun"):
         return describe(function.latest) | {"CodeSha256": package.sha256, "CodeSize": package.size_bytes}
     if package.sha256 != function.latest.package.sha256:
@@ -153,18 +152,6 @@ def check_revision(function: Function, params: Params) -> None:
             "The Revision Id provided does not match the latest Revision Id. "
             "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
         )
-
-
-async def _package(account: Account, code: Params) -> DeploymentPackage:
-    content = code.get("ZipFile")
-    if content is None:
-        given = next((k for k in ZIP_SOURCES if code.get(k)), None)
-        raise InvalidParameterValue(
-            f"labkit takes code as ZipFile; {given} is not implemented yet."
-            if given
-            else "Please provide a source for function code."
-        )
-    return await asyncio.to_thread(account.packages.add, content)
 
 
 def _configured(config: FunctionConfig, params: Params) -> FunctionConfig:
