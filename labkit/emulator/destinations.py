@@ -5,7 +5,8 @@ real invocations). Where the handler did not run at all there is no `responsePay
 `responseContext` with its status alone. A dead-letter queue gets the event as it was, and three message attributes.
 
 Queues and topics get the record as their message, a bucket as an object. An event bus gets an event whose detail is the
-record; its source, detail type and resources (the bus, then the function) are those of events that AWS has sent.
+record; its source, detail type and resources (the bus, then the function) are those of events that AWS has sent (2021,
+2022; the developer guide now says that the source is `aws.lambda`).
 A delivery that fails is a line in the log, and never more: the caller is long gone.
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 from labkit.emulator.account import Account, Params
 from labkit.emulator.clients import CallFailed
 from labkit.errors import InvalidParameterValue
-from labkit.model import UNZIPPED_BYTES, DeploymentPackage
+from labkit.model import DeploymentPackage
 
 NOTHING_GIVEN = "Please provide a source for function code."
 
@@ -25,8 +25,7 @@ async def package_of(account: Account, code: Params) -> DeploymentPackage:
     if not bucket or not key:
         raise InvalidParameterValue(NOTHING_GIVEN)
     content = await account.read_object(bucket, key, code.get("S3ObjectVersion") or "")
-    # the 50 MB are a limit of requests: what comes from S3 may be as large as it unpacks
-    return await asyncio.to_thread(account.packages.add, content, most_bytes=UNZIPPED_BYTES)
+    return await asyncio.to_thread(account.packages.add, content, uploaded=False)
 
 
 def object_reader(call: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[[str, str, str], Awaitable[bytes]]:
