@@ -10,9 +10,12 @@ from labkit.emulator.clients import CallFailed, Clients
 from labkit.emulator.signing import Credentials
 
 
-def called(endpoint, service, operation, *, times=1, **params):
+def called(lab, service, operation, *, times=1, **params):
+    known = lab.connection
+    credentials = Credentials(known["aws_access_key_id"], known["aws_secret_access_key"])
+
     async def calls():
-        clients = Clients(endpoint, Credentials("x", "y"), region="us-east-1")
+        clients = Clients(lab.endpoint, credentials, region="us-east-1")
         return await asyncio.gather(*(clients.call(service, operation, **params) for _ in range(times)))
 
     return asyncio.run(calls())
@@ -20,14 +23,14 @@ def called(endpoint, service, operation, *, times=1, **params):
 
 @pytest.mark.process
 def test_a_call_returns_what_boto3_would(lab):
-    assert called(lab.endpoint, "sts", "get_caller_identity")[0]["Account"] == "123456789012"
+    assert called(lab, "sts", "get_caller_identity")[0]["Account"] == "123456789012"
 
 
 @pytest.mark.process
 def test_calls_go_to_the_region_that_is_asked_for(lab):
-    (made,) = called(lab.endpoint, "sns", "create_topic", region="eu-west-1", Name="clients")
+    (made,) = called(lab, "sns", "create_topic", region="eu-west-1", Name="clients")
     assert made["TopicArn"] == "arn:aws:sns:eu-west-1:123456789012:clients"
-    called(lab.endpoint, "sns", "delete_topic", region="eu-west-1", TopicArn=made["TopicArn"])
+    called(lab, "sns", "delete_topic", region="eu-west-1", TopicArn=made["TopicArn"])
 
 
 @pytest.mark.process
@@ -35,14 +38,14 @@ def test_many_calls_at_once_share_one_client(lab, monkeypatch):
     made = []
     original = Clients._client
     monkeypatch.setattr(Clients, "_client", lambda self, *key: made.append(key) or original(self, *key))
-    assert len(called(lab.endpoint, "sqs", "list_queues", times=10)) == 10
+    assert len(called(lab, "sqs", "list_queues", times=10)) == 10
     assert made == [("sqs", "us-east-1")]
 
 
 @pytest.mark.process
 def test_a_refusal_has_the_services_code_and_words(lab):
     with pytest.raises(CallFailed) as caught:
-        called(lab.endpoint, "s3", "get_object", Bucket="no-such-bucket", Key="k")
+        called(lab, "s3", "get_object", Bucket="no-such-bucket", Key="k")
     assert (caught.value.code, caught.value.message) == ("NoSuchBucket", "The specified bucket does not exist")
 
 

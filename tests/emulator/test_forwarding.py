@@ -92,8 +92,7 @@ def test_a_moto_that_does_not_start_is_a_clear_answer(capsys):
 
 
 def client(lab, service, **config):
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "y", "region_name": "us-east-1"}
-    return boto3.client(service, endpoint_url=lab.endpoint, config=Config(**config), **keys)
+    return boto3.client(service, **lab.connection, config=Config(**config))
 
 
 @pytest.fixture
@@ -172,9 +171,7 @@ def test_the_account_is_the_labs_own(monkeypatch):
 
 @pytest.mark.process
 def test_each_region_has_its_own_queues(lab):
-    west = boto3.client(
-        "sqs", endpoint_url=lab.endpoint, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
-    )
+    west = boto3.client("sqs", **lab.connection | {"region_name": "eu-west-1"})
     url = west.create_queue(QueueName="west")["QueueUrl"]
     arn = west.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     assert arn == "arn:aws:sqs:eu-west-1:123456789012:west"
