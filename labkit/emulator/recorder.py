@@ -146,10 +146,11 @@ def report_line(trace: Trace) -> str:
     return line
 
 
-def init_report_line(init_s: float, *, phase: str, status: str, error_type: str | None = None) -> str:
-    """INIT_REPORT, which only a failed init leaves."""
+def init_report_line(init_s: float, *, phase: str, status: str = "", error_type: str | None = None) -> str:
+    """INIT_REPORT, which a failed init leaves, and every init of a provisioned environment."""
+    ended = f"\tStatus: {status}" if status else ""
     error = f"\tError Type: {error_type}" if error_type else ""
-    return f"INIT_REPORT Init Duration: {init_s * 1000:.2f} ms\tPhase: {phase}\tStatus: {status}{error}"
+    return f"INIT_REPORT Init Duration: {init_s * 1000:.2f} ms\tPhase: {phase}{ended}{error}"
 
 
 def unframe(output: bytes) -> str:

@@ -21,7 +21,7 @@ import uvicorn
 from labkit.emulator.account import Account
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import delivery, lose_dead_letter
-from labkit.emulator.dispatcher import Dispatcher, keep_time
+from labkit.emulator.dispatcher import Dispatcher, Maker, keep_time
 from labkit.emulator.environment import Environment
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
@@ -201,12 +201,12 @@ def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> No
         server.should_exit = True
 
 
-def _maker(
-    settings: Settings, recorder: Recorder, folder: Path, paths: Sequence[str]
-) -> Callable[[str, FunctionVersion, Callable[[Environment, str], None]], Environment]:
+def _maker(settings: Settings, recorder: Recorder, folder: Path, paths: Sequence[str]) -> Maker:
     start = [sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}", settings.runtime_client, sys.prefix]
 
-    def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
+    def make(
+        env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None], *, provisioned: bool
+    ) -> Environment:
         name = version.config.name
         argv = [*start, *version.paths, *paths]
         stream = recorder.stream(name, log_stream_name(version.version))
@@ -217,8 +217,9 @@ def _maker(
             )
 
         return Environment(
-            env_id, version, sandbox=sandbox, stream=stream, argv=argv, record=recorder.record, notify=notify
-        )
+            env_id, version, sandbox=sandbox, stream=stream, argv=argv, record=recorder.record, notify=notify,
+            provisioned=provisioned,
+        )  # fmt: skip
 
     return make
 

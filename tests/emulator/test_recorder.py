@@ -58,6 +58,7 @@ def test_a_report_names_what_the_platform_ended(change, end):
 
 
 def test_a_failed_init_has_a_line_of_its_own():
+    assert init_report_line(0.25, phase="init") == "INIT_REPORT Init Duration: 250.00 ms\tPhase: init"
     assert init_report_line(9.99979, phase="init", status="timeout") == (
         "INIT_REPORT Init Duration: 9999.79 ms\tPhase: init\tStatus: timeout"
     )

@@ -130,6 +130,7 @@ def _delete_version(account: Account, function: Function, qualifier: str) -> Non
     users = sorted(alias.name for alias in function.aliases.values() if qualifier in (alias.version, *alias.weights))
     if users:
         raise ResourceConflict(f"Unable to delete version because the following aliases reference it: {_list(users)}")
+    function.provisioned.pop(qualifier, None)
     version = function.published.pop(qualifier, None)
     if version:
         account.dispatcher.retire(version)
