@@ -228,6 +228,7 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_signed",
         "test_house",
         "test_processes",
+        "test_random_walk",
         "test_notebooks",
         "test_outcomes",
     }

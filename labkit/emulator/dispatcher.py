@@ -109,6 +109,8 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Ends every environment and waits until the last one is gone."""
+        for version in list(self._versions.values()):  # else provisioned ones would be replaced as they end
+            self.provision(version, 0)
         for environment in list(self.environments.values()):
             environment.abort("the emulator stops")
         while self.environments:

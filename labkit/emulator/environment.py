@@ -237,6 +237,9 @@ class Environment:
             self._init_ended_badly(run)
         elif self.invocation:
             self._crashed(self.invocation, run, returncode)
+        elif self.provisioned:  # died idle: who promised it ready needs another
+            self.phase = Phase.SHUTDOWN
+            self._close()
 
     def _init_ended_badly(self, run: _Run) -> None:
         self._report_init(run, "init")

@@ -139,6 +139,22 @@ def test_requests_beyond_the_provisioned_ones_run_on_demand(published, ready, in
     assert kinds == ["on-demand", "provisioned-concurrency"]
 
 
+def test_a_provisioned_environment_that_dies_idle_is_replaced_before_the_next_invocation(
+    aws, published, ready, invoke, wait_until
+):
+    published()
+    ready()
+    dead = psutil.Process(invoke()["pid"])
+    dead.kill()
+    wait_until(lambda: not dead.is_running())
+    wait_until(lambda: aws.get_provisioned_concurrency_config(FunctionName="f", Qualifier="1")["Status"] == "READY")
+    asked = time.time()
+    answer = invoke()
+    assert answer["kind"] == "provisioned-concurrency"
+    assert answer["pid"] != dead.pid
+    assert answer["started"] < asked
+
+
 def test_an_init_that_fails_fails_the_allocation(published, put, get, wait_until):
     published(source="raise ValueError('no model')")
     put()
