@@ -16,7 +16,7 @@ LabkitError
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  TooManyRequests
-    |-- PolicyLengthExceeded  ServiceFault  UnknownOperation  NotImplementedHere
+    |-- PolicyLengthExceeded  ProvisionedConcurrencyNotFound  ServiceFault  UnknownOperation  NotImplementedHere
     |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
 """
 
@@ -248,6 +248,11 @@ class ServiceError(LabkitError):
 class ResourceNotFound(ServiceError):
     code, status = "ResourceNotFoundException", 404
     hint = "ListFunctions shows what there is."
+
+
+class ProvisionedConcurrencyNotFound(ServiceError):
+    code, status = "ProvisionedConcurrencyConfigNotFoundException", 404
+    hint = "ListProvisionedConcurrencyConfigs shows which versions and aliases have one."
 
 
 class ResourceConflict(ServiceError):

@@ -33,12 +33,14 @@ MAY = {
     "errors": (set(), set()),
     "settings": ({"labkit.errors"}, set()),
     "billing": ({"labkit.model"}, set()),
-    "scheduler": ({"labkit.model"}, set()),
+    "actions": (set(), set()),
+    "pools": (set(), set()),
+    "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, set()),
     "doctor": ({"labkit", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
     "show": ({"labkit.model", "labkit.billing", "labkit.show"}, {"matplotlib", "numpy"}),
     "client": (FREE | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
-        FREE | {"labkit.scheduler", "labkit.emulator"},
+        FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
     ),
     "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
@@ -114,6 +116,7 @@ HOMES = {
     "httptools": {"runtime_api"},
     "httpcore": {"services", "forwarding"},
     "labkit.scheduler": {"dispatcher", "composition"},
+    "labkit.actions": {"dispatcher"},
     "labkit.emulator.sandbox": {"environment", "environments", "server"},
 }
 
@@ -124,13 +127,16 @@ def test_inside_the_emulator_each_thing_has_its_home(module, homes):
     assert users <= homes
 
 
-def test_the_scheduler_does_no_io_and_reads_no_clock():
-    assert imports_of(parsed(PACKAGE / "scheduler.py")) <= {
+@pytest.mark.parametrize("name", ["scheduler", "pools", "actions"])
+def test_the_scheduler_does_no_io_and_reads_no_clock(name):
+    assert imports_of(parsed(PACKAGE / f"{name}.py")) <= {
         "__future__",
         "collections",
         "collections.abc",
         "dataclasses",
+        "labkit.actions",
         "labkit.model",
+        "labkit.pools",
     }
 
 
@@ -226,6 +232,7 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_state",
         "test_house",
         "test_processes",
+        "test_random_walk",
         "test_notebooks",
         "test_outcomes",
     }

@@ -1,16 +1,8 @@
-"""The scheduler's rules, one by one, and a random walk that looks for a broken invariant."""
+"""The scheduler's rules, one by one. `test_random_walk` looks for what they miss."""
 
 from __future__ import annotations
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-
-from labkit.model import Phase
-from labkit.scheduler import (
-    CONCURRENCY,
-    RESERVED_CONCURRENCY,
-    Action,
+from labkit.actions import (
     Arrived,
     Assign,
     Exited,
@@ -18,15 +10,17 @@ from labkit.scheduler import (
     Finished,
     InitFailed,
     LimitsChanged,
+    ProvisionedChanged,
     Ready,
     Recycled,
-    Scheduler,
     Start,
     Stop,
     Throttle,
     Tick,
     VersionRetired,
 )
+from labkit.pools import CONCURRENCY, RATE, RESERVED_CONCURRENCY
+from labkit.scheduler import Allocation, Scheduler
 
 
 def start(scheduler: Scheduler, request_id: str = "r", version: str = "f:1", now: float = 0) -> str:
@@ -207,115 +201,7 @@ def test_a_retired_version_is_forgotten():
     scheduler.handle(Exited(env_id), 2)
     scheduler.handle(Tick(), 3)
     assert scheduler._versions == {}
-
-
-class Walk(RuleBasedStateMachine):
-    """Any order of events that a real emulator could produce; every request must end exactly once."""
-
-    LIMIT = 3
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scheduler = Scheduler(account_limit=self.LIMIT, idle_timeout_s=5)
-        self.now = 0.0
-        self.requests: dict[str, str] = {}  # open ones: request -> version
-        self.starting: set[str] = set()
-        self.busy: dict[str, str] = {}  # environment -> request
-        self.stopping: set[str] = set()
-        self.version_of: dict[str, str] = {}
-        self.count = 0
-        self.retired: set[str] = set()
-
-    def perform(self, actions: list[Action]) -> None:
-        for action in actions:
-            match action:
-                case Start(env_id, version):
-                    assert env_id not in self.version_of
-                    self.starting.add(env_id)
-                    self.version_of[env_id] = version
-                case Assign(request_id, env_id):
-                    assert env_id not in self.busy
-                    assert env_id not in self.stopping
-                    assert self.version_of[env_id] == self.requests[request_id]
-                    self.busy[env_id] = request_id
-                case Stop(env_id):
-                    assert env_id not in self.busy
-                    assert env_id not in self.stopping
-                    self.starting.discard(env_id)
-                    self.stopping.add(env_id)
-                case Throttle(request_id) | Fail(request_id):
-                    del self.requests[request_id]
-
-    def tell(self, event: object) -> None:
-        self.now += 1
-        self.perform(self.scheduler.handle(event, self.now))
-
-    @rule(version=st.sampled_from(["f:1", "f:2", "g:1"]))
-    def arrive(self, version: str) -> None:
-        if version in self.retired:
-            return  # nobody names a retired version again
-        self.count += 1
-        self.requests[f"r{self.count}"] = version
-        self.tell(Arrived(f"r{self.count}", version, version[0]))
-
-    @precondition(lambda self: self.starting)
-    @rule(data=st.data(), how=st.sampled_from([Ready, InitFailed, Exited]))
-    def end_start(self, data: st.DataObject, how: type) -> None:
-        env_id = data.draw(st.sampled_from(sorted(self.starting)))
-        self.starting.remove(env_id)
-        self.tell(how(env_id))
-
-    @precondition(lambda self: self.busy)
-    @rule(data=st.data())
-    def finish(self, data: st.DataObject) -> None:
-        env_id = data.draw(st.sampled_from(sorted(self.busy)))
-        del self.requests[self.busy.pop(env_id)]
-        self.tell(Finished(env_id))
-
-    @precondition(lambda self: self.stopping)
-    @rule(data=st.data())
-    def exit(self, data: st.DataObject) -> None:
-        env_id = data.draw(st.sampled_from(sorted(self.stopping)))
-        self.stopping.remove(env_id)
-        self.tell(Exited(env_id))
-
-    @rule(event=st.sampled_from([Tick(), VersionRetired("f:1"), Recycled("g:1"), Recycled("f:2")]))
-    def other(self, event: object) -> None:
-        if isinstance(event, VersionRetired):
-            self.retired.add(event.version)
-        self.tell(event)
-
-    @invariant()
-    def concurrency_stays_within_the_limit(self) -> None:
-        assert 0 <= self.scheduler.in_use <= self.LIMIT
-        assert len(self.busy) <= self.scheduler.in_use
-
-    @rule(limit=st.integers(0, 2))
-    def reserve(self, limit: int) -> None:
-        self.scheduler.handle(LimitsChanged(self.LIMIT, {"g": limit}), self.now)
-
-    @invariant()
-    def every_open_request_is_counted(self) -> None:
-        assert self.scheduler.in_use == len(self.requests)
-
-    @invariant()
-    def a_request_that_waits_has_something_to_wait_for(self) -> None:
-        waiting = len(self.requests) - len(self.busy)
-        assert waiting == 0 or self.starting or self.busy
-
-    @invariant()
-    def nothing_idles_for_a_retired_version(self) -> None:
-        idle = {e.version for e in self.scheduler.environments.values() if e.phase is Phase.IDLE}
-        assert not idle & self.retired
-
-    @invariant()
-    def the_machine_is_never_overfull(self) -> None:
-        alive = [e for e in self.scheduler.environments.values() if e.phase is not Phase.SHUTDOWN]
-        assert len(alive) <= self.LIMIT
-
-
-Walk.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
-test_a_random_walk_breaks_no_invariant = Walk.TestCase
+    assert scheduler._pools._shares == {}
 
 
 def reserving(account_limit: int = 4, **reserved: int) -> Scheduler:
@@ -350,3 +236,202 @@ def test_a_reserved_function_gets_its_pool_when_the_others_are_throttled():
 
 def test_reserved_zero_stops_a_function():
     assert reserving(f=0).handle(Arrived("r1", "f:1", "f"), 0) == [Throttle("r1", RESERVED_CONCURRENCY)]
+
+
+def provisioned(scheduler: Scheduler, count: int = 1, version: str = "f:1", now: float = 0) -> list[str]:
+    """So many provisioned environments, all ready; returns their ids."""
+    actions = scheduler.handle(ProvisionedChanged(version, version[0], count), now)
+    ids = [a.env_id for a in actions if isinstance(a, Start)]
+    for env_id in ids:
+        scheduler.handle(Ready(env_id), now)
+    return ids
+
+
+def test_provisioned_environments_are_started_before_any_request():
+    scheduler = Scheduler(account_limit=4)
+    assert scheduler.handle(ProvisionedChanged("f:1", "f", 2), 0) == [
+        Start("00000001", "f:1", provisioned=True),
+        Start("00000002", "f:1", provisioned=True),
+    ]
+    assert scheduler.allocation("f:1") == Allocation(requested=2, allocated=0)
+
+
+def test_provisioned_environments_are_allocated_when_their_init_is_done():
+    scheduler = Scheduler(account_limit=4)
+    provisioned(scheduler, 2)
+    assert scheduler.allocation("f:1") == Allocation(requested=2, allocated=2)
+
+
+def test_a_busy_provisioned_environment_is_still_allocated():
+    scheduler = Scheduler(account_limit=4)
+    provisioned(scheduler, 1)
+    scheduler.handle(Arrived("r", "f:1", "f"), 1)
+    assert scheduler.allocation("f:1").allocated == 1
+
+
+def test_nothing_is_allocated_for_a_version_that_nobody_asked_for():
+    assert Scheduler(account_limit=4).allocation("f:1") == Allocation(0, 0)
+
+
+def test_a_request_takes_a_provisioned_environment_before_a_warm_one():
+    scheduler = Scheduler(account_limit=4)
+    warm(scheduler, "f:1")
+    (kept,) = provisioned(scheduler)
+    assert scheduler.handle(Arrived("r", "f:1", "f"), 1) == [Assign("r", kept)]
+
+
+def test_a_request_of_another_version_gets_no_provisioned_environment():
+    scheduler = Scheduler(account_limit=4)
+    provisioned(scheduler, version="f:1")
+    assert scheduler.handle(Arrived("r", "f:2", "f"), 1) == [Start("00000002", "f:2")]
+
+
+def test_requests_spill_over_when_all_provisioned_environments_are_busy():
+    scheduler = Scheduler(account_limit=4)
+    provisioned(scheduler)
+    scheduler.handle(Arrived("r1", "f:1", "f"), 1)
+    assert scheduler.handle(Arrived("r2", "f:1", "f"), 1) == [Start("00000002", "f:1")]
+
+
+def test_a_request_starts_its_own_environment_while_the_provisioned_one_is_starting():
+    scheduler = Scheduler(account_limit=4)
+    scheduler.handle(ProvisionedChanged("f:1", "f", 1), 0)
+    assert scheduler.handle(Arrived("r", "f:1", "f"), 0) == [Start("00000002", "f:1")]
+
+
+def test_a_provisioned_environment_that_is_ready_first_serves_the_waiting_request():
+    scheduler = Scheduler(account_limit=4)
+    scheduler.handle(ProvisionedChanged("f:1", "f", 1), 0)
+    scheduler.handle(Arrived("r", "f:1", "f"), 0)
+    assert scheduler.handle(Ready("00000001"), 1) == [Assign("r", "00000001")]
+    assert scheduler.concurrency == 1
+
+
+def test_idle_provisioned_environments_count_against_the_account():
+    scheduler = Scheduler(account_limit=2)
+    provisioned(scheduler, 2, "f:1")
+    assert scheduler.handle(Arrived("r", "g:1", "g"), 1) == [Throttle("r", CONCURRENCY)]
+
+
+def test_a_request_on_a_provisioned_environment_counts_once():
+    scheduler = Scheduler(account_limit=2)
+    provisioned(scheduler, 1)
+    scheduler.handle(Arrived("r1", "f:1", "f"), 1)
+    assert scheduler.concurrency == 1
+    assert isinstance(scheduler.handle(Arrived("r2", "g:1", "g"), 1)[-1], Start)
+
+
+def test_a_provisioned_environment_serves_though_the_account_is_full():
+    scheduler = Scheduler(account_limit=2)
+    (kept,) = provisioned(scheduler)
+    scheduler.handle(Arrived("r1", "g:1", "g"), 1)
+    assert scheduler.handle(Arrived("r2", "f:1", "f"), 1) == [Assign("r2", kept)]
+
+
+def test_provisioned_environments_are_taken_from_the_functions_reserved_pool():
+    scheduler = reserving(f=2)
+    provisioned(scheduler, 2)
+    assert scheduler.handle(Arrived("r1", "f:2", "f"), 1) == [Throttle("r1", RESERVED_CONCURRENCY)]
+    assert isinstance(scheduler.handle(Arrived("r2", "g:1", "g"), 1)[-1], Start)
+
+
+def test_provisioned_environments_wait_for_room_in_their_pool():
+    scheduler = Scheduler(account_limit=1)
+    busy = start(scheduler, "r", "g:1")
+    scheduler.handle(Ready(busy), 1)
+    assert scheduler.handle(ProvisionedChanged("f:1", "f", 1), 2) == []
+    assert scheduler.handle(Finished(busy), 3) == [Stop(busy), Start("00000002", "f:1", provisioned=True)]
+
+
+def test_a_provisioned_environment_does_not_make_room_for_others():
+    scheduler = Scheduler(account_limit=2, environment_limit=2)
+    provisioned(scheduler, version="f:1", now=0)
+    idle = warm(scheduler, "g:1", now=5)
+    assert scheduler.handle(Arrived("r", "h:1", "h"), 6) == [Stop(idle), Start("00000003", "h:1")]
+
+
+def test_a_provisioned_environment_never_idles_for_too_long():
+    scheduler = Scheduler(account_limit=2, idle_timeout_s=10)
+    provisioned(scheduler)
+    assert scheduler.handle(Tick(), 1000) == []
+
+
+def test_a_provisioned_environment_that_ends_is_replaced():
+    scheduler = Scheduler(account_limit=2)
+    (kept,) = provisioned(scheduler)
+    assert scheduler.handle(Exited(kept), 1) == [Start("00000002", "f:1", provisioned=True)]
+
+
+def test_a_recycled_provisioned_environment_is_replaced():
+    scheduler = Scheduler(account_limit=2)
+    (kept,) = provisioned(scheduler)
+    assert scheduler.handle(Recycled("f:1"), 1) == [Stop(kept), Start("00000002", "f:1", provisioned=True)]
+
+
+def test_an_init_that_fails_ends_the_allocation_and_is_not_repeated():
+    scheduler = Scheduler(account_limit=2)
+    scheduler.handle(ProvisionedChanged("f:1", "f", 1), 0)
+    assert scheduler.handle(InitFailed("00000001"), 1) == [Stop("00000001")]
+    assert scheduler.handle(Exited("00000001"), 2) == []
+    assert scheduler.allocation("f:1") == Allocation(requested=1, allocated=0, failed=True)
+    assert scheduler.concurrency == 0
+
+
+def test_an_environment_that_ends_while_initialising_ends_the_allocation():
+    scheduler = Scheduler(account_limit=2)
+    scheduler.handle(ProvisionedChanged("f:1", "f", 1), 0)
+    assert scheduler.handle(Exited("00000001"), 1) == []
+    assert scheduler.allocation("f:1").failed
+
+
+def test_asking_again_after_a_failure_tries_again():
+    scheduler = Scheduler(account_limit=2)
+    scheduler.handle(ProvisionedChanged("f:1", "f", 1), 0)
+    scheduler.handle(Exited("00000001"), 1)
+    assert provisioned(scheduler) == ["00000002"]
+    assert scheduler.allocation("f:1") == Allocation(requested=1, allocated=1)
+
+
+def test_fewer_provisioned_environments_stop_those_that_start_and_idle_first():
+    scheduler = Scheduler(account_limit=4)
+    provisioned(scheduler, 2)
+    scheduler.handle(Arrived("r", "f:1", "f"), 1)
+    scheduler.handle(ProvisionedChanged("f:1", "f", 3), 2)
+    stopped = scheduler.handle(ProvisionedChanged("f:1", "f", 1), 3)
+    assert stopped == [Stop("00000003"), Stop("00000001")]
+
+
+def test_a_busy_provisioned_environment_that_is_too_many_ends_when_it_is_free():
+    scheduler = Scheduler(account_limit=4)
+    (kept,) = provisioned(scheduler)
+    scheduler.handle(Arrived("r", "f:1", "f"), 1)
+    assert scheduler.handle(ProvisionedChanged("f:1", "f", 0), 2) == []
+    assert scheduler.concurrency == 1
+    assert scheduler.handle(Finished(kept), 3) == [Stop(kept)]
+    assert scheduler.concurrency == 0
+
+
+def test_a_retired_version_loses_its_provisioned_environments_for_good():
+    scheduler = Scheduler(account_limit=4)
+    (kept,) = provisioned(scheduler)
+    assert scheduler.handle(VersionRetired("f:1"), 1) == [Stop(kept)]
+    assert scheduler.handle(ProvisionedChanged("f:1", "f", 1), 2) == []
+
+
+def test_a_function_that_grows_too_fast_is_throttled():
+    scheduler = Scheduler(account_limit=100, growth_environments=2, growth_period_s=10)
+    start(scheduler, "r1"), start(scheduler, "r2")
+    assert scheduler.handle(Arrived("r3", "f:1"), 0) == [Throttle("r3", RATE)]
+    assert scheduler.in_use == 2
+
+
+def test_a_request_for_which_an_environment_is_there_is_no_growth():
+    scheduler = Scheduler(account_limit=100, growth_environments=1, growth_period_s=10)
+    env_id = warm(scheduler)
+    assert scheduler.handle(Arrived("r2", "f:1"), 0) == [Assign("r2", env_id)]
+
+
+def test_provisioned_environments_are_no_growth():
+    scheduler = Scheduler(account_limit=100, growth_environments=1, growth_period_s=10)
+    assert len(provisioned(scheduler, 5)) == 5
+    assert isinstance(scheduler.handle(Arrived("r", "f:2", "f"), 0)[0], Start)

@@ -17,6 +17,7 @@ from labkit.emulator.environments import maker
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.operations import concurrency, provisioned
 from labkit.emulator.operations.code import object_reader
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.pages import Pages
@@ -86,6 +87,8 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
     pages = Pages(account, wire, clock, verifier).application()
     app = FrontDoor(invoker, wire, pages, verifier, others=Forwarding(services, verifier))
+    concurrency.apply(account)
+    provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
     return Composition(app, dispatcher, services, queue, store)
@@ -99,7 +102,7 @@ def _invoking(
         submit=dispatcher.submit,
         version_of=lambda arn: registry.serving(parse_reference(arn)),
         config_of=lambda arn: registry.event_policy(parse_reference(arn)),
-        reserved_of=lambda version: dispatcher.reserved.get(version.config.name),
+        reserved_of=lambda version: registry.functions[version.config.name].reserved,
         deliver=delivery(
             registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
         ),

@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
-from labkit import scheduler as rules
+from labkit import actions as rules
 from labkit.emulator.environment import Environment, Invocation
 from labkit.emulator.registry import FunctionVersion
 from labkit.errors import ServiceFault, TooManyRequests
 from labkit.model import Phase
+from labkit.scheduler import Allocation, Scheduler
 
 WATCH_S = 0.005  # how often deadlines and memory are looked at while anything runs
 TICK_S = 1.0
@@ -27,14 +29,18 @@ EVENTS: dict[str, Callable[[str], rules.Event]] = {
 }
 
 
-class Dispatcher:
-    """See the module's docstring. `make` builds an environment for (id, version, notify)."""
+class Maker(Protocol):
+    """Builds an environment, which tells `notify` what happens to it. Raises OSError if the machine cannot."""
 
-    def __init__(
-        self,
-        scheduler: rules.Scheduler,
-        make: Callable[[str, FunctionVersion, Callable[[Environment, str], None]], Environment],
-    ) -> None:
+    def __call__(
+        self, env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None], *, provisioned: bool
+    ) -> Environment: ...
+
+
+class Dispatcher:
+    """See the module's docstring."""
+
+    def __init__(self, scheduler: Scheduler, make: Maker) -> None:
         self.environments: dict[str, Environment] = {}
         self._scheduler = scheduler
         self._make = make
@@ -57,13 +63,18 @@ class Dispatcher:
         self._waiting[invocation.request_id] = invocation
         self._tell(rules.Arrived(invocation.request_id, version.key, version.config.name))
 
-    @property
-    def reserved(self) -> Mapping[str, int]:
-        return self._scheduler.reserved
-
     def reserve(self, reserved: Mapping[str, int]) -> None:
         """What functions have for themselves, of the account's concurrency."""
         self._tell(rules.LimitsChanged(self.account_limit, reserved))
+
+    def provision(self, version: FunctionVersion, count: int) -> None:
+        """So many environments of this version are kept ready from now on."""
+        self._versions[version.key] = version
+        self._tell(rules.ProvisionedChanged(version.key, version.config.name, count))
+
+    def allocation(self, version: FunctionVersion) -> Allocation:
+        """How far the provisioned environments of this version are."""
+        return self._scheduler.allocation(version.key)
 
     def retire(self, version: FunctionVersion) -> None:
         """This version's environments end, the busy ones when they are free."""
@@ -75,9 +86,12 @@ class Dispatcher:
         self._tell(rules.Recycled(version.key))
 
     def abort(self, version: FunctionVersion, message: str) -> int:
-        """Ends what this version is starting or running now; returns how many environments that were."""
-        at_work = (Phase.INIT, Phase.INVOKE)
-        busy = [e for e in self.environments.values() if e.version.key == version.key and e.phase in at_work]
+        """Ends what this version is starting or running now; returns how many environments that were.
+
+        A provisioned environment that is starting is no work of anybody's.
+        """
+        mine = [e for e in self.environments.values() if e.version.key == version.key]
+        busy = [e for e in mine if e.phase is Phase.INVOKE or (e.phase is Phase.INIT and not e.provisioned)]
         for environment in busy:
             environment.abort(message)
         return len(busy)
@@ -91,6 +105,8 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Ends every environment and waits until the last one is gone."""
+        for version in list(self._versions.values()):  # else provisioned ones would be replaced as they end
+            self.provision(version, 0)
         for environment in list(self.environments.values()):
             environment.abort("the emulator stops")
         while self.environments:
@@ -104,8 +120,8 @@ class Dispatcher:
             match action:
                 case rules.Assign(request_id, env_id):
                     self._assign(request_id, env_id)
-                case rules.Start(env_id, key):
-                    self._start(env_id, self._versions[key])
+                case rules.Start(env_id, key, provisioned):
+                    self._start(env_id, self._versions[key], provisioned=provisioned)
                 case rules.Throttle(request_id, reason):
                     self._refuse(request_id, TooManyRequests(reason))
                 case rules.Fail(request_id):
@@ -124,9 +140,9 @@ class Dispatcher:
         if not invocation.result.done():
             invocation.result.set_exception(error)
 
-    def _start(self, env_id: str, version: FunctionVersion) -> None:
+    def _start(self, env_id: str, version: FunctionVersion, *, provisioned: bool) -> None:
         try:
-            environment = self._make(env_id, version, self._notified)
+            environment = self._make(env_id, version, self._notified, provisioned=provisioned)
         except OSError as error:
             print(f"labkit: no environment for {version.config.name}: {error}", file=sys.stderr, flush=True)  # noqa: T201
             self._tell(rules.Exited(env_id))

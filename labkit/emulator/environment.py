@@ -29,6 +29,7 @@ from labkit.emulator.sandbox import Sandbox
 from labkit.model import InitPhases, Phase, Status, Trace
 
 INIT_TIMEOUT_S = 10.0
+PROVISIONED_INIT_TIMEOUT_S = 130.0  # at least; a longer timeout of the function's holds for its init too
 FREEZE_AFTER_S = 0.004
 MIB = 1024 * 1024
 
@@ -85,8 +86,10 @@ class Environment:
         variables: Mapping[str, str],
         record: Callable[[Trace], None],
         notify: Callable[[Environment, str], None],
+        provisioned: bool = False,
     ) -> None:
         self.env_id = env_id
+        self.provisioned = provisioned
         self.version = version
         self.phase = Phase.INIT
         self.stream = stream
@@ -164,7 +167,7 @@ class Environment:
             run.out_of_memory = True
             self._sandbox.kill()
         elif self.phase is Phase.INIT:
-            if now - run.spawned > INIT_TIMEOUT_S:
+            if now - run.spawned > self._init_timeout_s:
                 run.killed_for = Status.TIMEOUT
                 self._sandbox.kill()
         elif now - self._began > self.version.config.timeout_s:
@@ -175,6 +178,11 @@ class Environment:
         if run.parked is not None and not run.frozen and now - run.parked_at >= FREEZE_AFTER_S:
             run.frozen = True
             self._sandbox.freeze()
+
+    @property
+    def _init_timeout_s(self) -> float:
+        """Developer guide, "Understanding the Lambda execution environment lifecycle"."""
+        return max(PROVISIONED_INIT_TIMEOUT_S, self.version.config.timeout_s) if self.provisioned else INIT_TIMEOUT_S
 
     @property
     def moving(self) -> bool:
@@ -230,6 +238,9 @@ class Environment:
             self._init_ended_badly(run)
         elif self.invocation:
             self._crashed(self.invocation, run, returncode)
+        elif self.provisioned:  # died idle: who promised it ready needs another
+            self.phase = Phase.SHUTDOWN
+            self._close()
 
     def _init_ended_badly(self, run: _Run) -> None:
         self._report_init(run, "init")
@@ -289,9 +300,10 @@ class Environment:
         if self.phase is not Phase.INIT:
             return  # suppressed init: part of the invocation's duration
         now = time.monotonic()
-        self._init_s = now - run.spawned
-        self.stream.end_init(self._init_s)
-        self._phases = _phases(self._sandbox.read_report(), run.spawned, now)
+        self.stream.end_init(now - run.spawned)
+        if not self.provisioned:  # that is done ahead: no invocation is cold for it
+            self._init_s = now - run.spawned
+            self._phases = _phases(self._sandbox.read_report(), run.spawned, now)
         self._note_memory()
         self.phase = Phase.IDLE
         self._notify(self, "ready")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from labkit.emulator.dispatcher import Maker
 from labkit.emulator.environment import Environment
 from labkit.emulator.loglines import Origin, stream_name
 from labkit.emulator.packages import PackageStore
@@ -21,16 +22,19 @@ from labkit.settings import Settings
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "runtime" / "bootstrap.py"
 
 
-def maker(
-    settings: Settings, role: Credentials, recorder: Recorder, packages: PackageStore, folder: Path
-) -> Callable[[str, FunctionVersion, Callable[[Environment, str], None]], Environment]:
+def maker(settings: Settings, role: Credentials, recorder: Recorder, packages: PackageStore, folder: Path) -> Maker:
     start = [sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}", settings.runtime_client, sys.prefix]
     own_paths = tuple(path for path in sys.path if path and Path(path).exists())
 
-    def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
+    def make(
+        env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None], *, provisioned: bool
+    ) -> Environment:
         opt = packages.opt_of([layer.package for layer in version.layers])
         paths = (*(module_folders(opt) if opt else ()), *own_paths)
-        variables = process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths)
+        variables = {
+            **process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency" if provisioned else "on-demand",
+        }
         stream = log_stream(recorder, version, initialization_type=variables["AWS_LAMBDA_INITIALIZATION_TYPE"])
 
         def sandbox(environment: Environment) -> Sandbox:
@@ -46,6 +50,7 @@ def maker(
             variables=variables,
             record=recorder.record,
             notify=notify,
+            provisioned=provisioned,
         )
 
     return make

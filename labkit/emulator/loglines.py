@@ -117,9 +117,10 @@ def init_report(
     status: str = "success",
     error_type: str | None = None,
 ) -> str:
-    """How an init ended. In Text only a failed one leaves a line."""
+    """How an init ended. In Text a good one leaves no line, unless its environment is provisioned."""
     if not origin.as_json:
-        return "" if status == "success" else f"{init_report_line(init_s, phase, status, error_type)}\n"
+        silent = status == "success" and origin.initialization_type != "provisioned-concurrency"
+        return "" if silent else f"{init_report_line(init_s, phase, status, error_type)}\n"
     error = {"errorType": error_type} if error_type else {}
     record = {"initializationType": origin.initialization_type, "phase": phase, "status": status, **error}
     failed = status != "success"
@@ -130,8 +131,9 @@ def init_report(
 
 
 def init_report_line(init_s: float, phase: str, status: str, error_type: str | None = None) -> str:
+    ended = "" if status == "success" else f"\tStatus: {status}"
     error = f"\tError Type: {error_type}" if error_type else ""
-    return f"INIT_REPORT Init Duration: {init_s * 1000:.2f} ms\tPhase: {phase}\tStatus: {status}{error}"
+    return f"INIT_REPORT Init Duration: {init_s * 1000:.2f} ms\tPhase: {phase}{ended}{error}"
 
 
 def restore_start(origin: Origin, now: float) -> str:

@@ -187,6 +187,14 @@ class Change:
     previous: FunctionVersion | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProvisionedConcurrency:
+    """How many environments somebody wants to be kept ready for a version or an alias."""
+
+    requested: int
+    last_modified: str
+
+
 @dataclass(slots=True)
 class Function:
     """What a name stands for. The dicts after `tags` are by qualifier, $LATEST where a caller gives none."""
@@ -200,7 +208,9 @@ class Function:
     event_invoke: dict[str, FunctionEventInvokeConfig] = field(default_factory=dict)
     runtime_updates: dict[str, str] = field(default_factory=dict)
     recursive_loop: str = "Terminate"
+    reserved: int | None = None  # of the account's concurrency
     change: Change | None = None
+    provisioned: dict[str, ProvisionedConcurrency] = field(default_factory=dict)  # by qualifier, never $LATEST
 
     @property
     def name(self) -> str:

@@ -57,7 +57,6 @@ def process_variables(
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory_mb),
         **log_variables(config),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,

@@ -149,8 +149,9 @@ def test_a_presigned_address_works_without_credentials(lab, bucket, version):
 @pytest.mark.process
 def test_a_bucket_may_be_named_by_the_host(lab, bucket):
     bucket.put_object(Bucket="photos", Key="cat.jpg", Body=b"meow")
+    key = lab.connection["aws_access_key_id"].encode()
     host = f"photos.localhost:{lab.endpoint.rpartition(':')[2]}"
-    headers = {"Host": host, "Authorization": signed(b"s3")[b"authorization"].decode()}
+    headers = {"Host": host, "Authorization": signed(b"s3", key)[b"authorization"].decode()}
     assert requests.get(f"{lab.endpoint}/cat.jpg", headers=headers, timeout=10).content == b"meow"
 
 
@@ -191,7 +192,7 @@ def test_with_credentials_set_only_their_key_is_let_in(monkeypatch):
             ("sns", "list_topics", "InvalidClientTokenId"),
         ):
             with pytest.raises(ClientError) as caught:
-                getattr(client(lab, service), call)()
+                getattr(boto3.client(service, **lab.connection | {"aws_access_key_id": "AKIAOTHER"}), call)()
             assert caught.value.response["Error"]["Code"] == code
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.operations import concurrency
 from labkit.emulator.operations.code import package_of
-from labkit.emulator.operations.concurrency import release
 from labkit.emulator.operations.configuration import IN_PROGRESS, PENDING, configured, describe, listed_version
 from labkit.emulator.operations.layers import referenced
 from labkit.emulator.operations.pagination import listed
@@ -60,9 +60,9 @@ async def get_function(account: Account, params: Params) -> dict[str, Any]:
     function = account.registry.function(reference)
     account.changes.seen(function)
     version = account.registry.version(reference)
-    reserved = account.dispatcher.reserved
-    concurrency = {"ReservedConcurrentExecutions": reserved[function.name]} if function.name in reserved else {}
-    return ({"Concurrency": concurrency} if concurrency else {}) | {
+    reserved = None if function.reserved is None else {"ReservedConcurrentExecutions": function.reserved}
+    return {
+        "Concurrency": reserved,
         "Configuration": describe(version, reference.qualifier),
         "Code": {"RepositoryType": "S3", "Location": account.location(version.package.sha256)},
         "Tags": dict(function.tags),
@@ -92,8 +92,9 @@ async def delete_function(account: Account, params: Params) -> dict[str, Any]:
         _delete_version(account, function, reference.qualifier)
         return {"StatusCode": 204}
     del account.registry.functions[function.name]
-    release(account, function)
-    for version in function.versions():
+    concurrency.apply(account)
+    replaced = [function.change.previous] if function.change and function.change.previous else []
+    for version in (*function.versions(), *replaced):
         account.dispatcher.retire(version)
     account.recorder.forget(function.name)
     return {"StatusCode": 204}
@@ -107,6 +108,7 @@ def _delete_version(account: Account, function: Function, qualifier: str) -> Non
     users = sorted(alias.name for alias in function.aliases.values() if qualifier in (alias.version, *alias.weights))
     if users:
         raise ResourceConflict(f"Unable to delete version because the following aliases reference it: {_list(users)}")
+    function.provisioned.pop(qualifier, None)
     version = function.published.pop(qualifier, None)
     if version:
         account.dispatcher.retire(version)

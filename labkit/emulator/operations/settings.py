@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.operations.concurrency import unreserved
 from labkit.errors import InvalidParameterValue
 from labkit.model import UNZIPPED_BYTES, ZIP_BYTES
 
@@ -28,8 +29,7 @@ async def get_account_settings(account: Account, params: Params) -> dict[str, An
             "CodeSizeUnzipped": UNZIPPED_BYTES,
             "CodeSizeZipped": ZIP_BYTES,
             "ConcurrentExecutions": account.dispatcher.account_limit,
-            "UnreservedConcurrentExecutions": account.dispatcher.account_limit
-            - sum(account.dispatcher.reserved.values()),
+            "UnreservedConcurrentExecutions": unreserved(account),
         },
         "AccountUsage": {
             "TotalCodeSize": sum(v.package.size_bytes for function in functions for v in function.versions()),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.operations import provisioned
 from labkit.emulator.operations.configuration import listed_version
 from labkit.emulator.operations.functions import publish
 from labkit.emulator.operations.pagination import listed
@@ -65,7 +66,10 @@ async def get_alias(account: Account, params: Params) -> dict[str, Any]:
 
 async def delete_alias(account: Account, params: Params) -> dict[str, Any]:
     """Deleting one that is not there is no error, as on AWS."""
-    _function(account, params).aliases.pop(params["Name"], None)
+    function = _function(account, params)
+    if params["Name"] in function.aliases:
+        provisioned.forget(account, function, params["Name"])
+        del function.aliases[params["Name"]]
     return {}
 
 
@@ -104,7 +108,11 @@ def _put(account: Account, function: Function, alias: Alias) -> dict[str, Any]:
     for version in (alias.version, *alias.weights):
         if version != LATEST and version not in function.published:
             raise ResourceNotFound(f"Function not found: {account.registry.arn(function.name)}:{version}")
-    function.aliases[alias.name] = alias
+    provisioned.check_move(function, alias)
+    old, function.aliases[alias.name] = function.aliases.get(alias.name), alias
+    if old and old.version != alias.version and alias.name in function.provisioned:
+        provisioned.settle(account, function, old.version)
+        provisioned.settle(account, function, alias.version)
     return _described(account, function, alias)
 
 
