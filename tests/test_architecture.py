@@ -111,7 +111,7 @@ HOMES = {
     "psutil": {"proc", "server"},
     "httptools": {"runtime_api"},
     "labkit.scheduler": {"dispatcher", "server"},
-    "labkit.emulator.sandbox": {"environment", "server"},
+    "labkit.emulator.sandbox": {"environment", "run", "server"},
 }
 
 
@@ -224,6 +224,8 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_processes",
         "test_notebooks",
         "test_outcomes",
+        "test_life",
+        "test_errors_table",
     }
     stems = {p.stem for p in FILES} | {p.parent.name for p in FILES}
     for path in TESTS:

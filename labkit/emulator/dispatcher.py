@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from labkit import scheduler as rules
-from labkit.emulator.environment import Environment, Invocation
+from labkit.emulator.environment import Environment
+from labkit.emulator.invocation import Invocation
 from labkit.emulator.registry import FunctionVersion
 from labkit.errors import ServiceFault, TooManyRequests
 from labkit.model import Phase
@@ -80,6 +81,7 @@ class Dispatcher:
         busy = [e for e in self.environments.values() if e.version.key == version.key and e.phase in at_work]
         for environment in busy:
             environment.abort(message)
+            self._watch_soon()
         return len(busy)
 
     def tick(self) -> None:
@@ -93,6 +95,7 @@ class Dispatcher:
         """Ends every environment and waits until the last one is gone."""
         for environment in list(self.environments.values()):
             environment.abort("the emulator stops")
+        self._watch_soon()
         while self.environments:
             self._ended.clear()
             await self._ended.wait()
@@ -114,6 +117,7 @@ class Dispatcher:
                     )
                 case rules.Stop(env_id):
                     self.environments[env_id].stop()
+                    self._watch_soon()  # extensions have a deadline for their shutdown
 
     def _assign(self, request_id: str, env_id: str) -> None:
         self._watch_soon()

@@ -132,12 +132,15 @@ def report_line(trace: Trace) -> str:
     parts = [
         f"REPORT RequestId: {trace.request_id}",
         f"Duration: {trace.duration_s * 1000:.2f} ms",
-        f"Billed Duration: {billed_ms(trace.duration_s, trace.init_s)} ms",
+        f"Billed Duration: {billed_ms(trace.duration_s, trace.startup_s)} ms",
         f"Memory Size: {trace.memory_mb} MB",
         f"Max Memory Used: {trace.max_memory_mb} MB",
     ]
     if trace.init_s is not None:
         parts.append(f"Init Duration: {trace.init_s * 1000:.2f} ms")
+    if trace.restore_s is not None:
+        parts.append(f"Restore Duration: {trace.restore_s * 1000:.2f} ms")
+        parts.append(f"Billed Restore Duration: {billed_ms(trace.restore_s, None)} ms")
     line = "\t".join(parts) + "\t"
     if trace.status is Status.TIMEOUT:
         return line + "Status: timeout"
@@ -150,6 +153,13 @@ def init_report_line(init_s: float, *, phase: str, status: str, error_type: str 
     """INIT_REPORT, which only a failed init leaves."""
     error = f"\tError Type: {error_type}" if error_type else ""
     return f"INIT_REPORT Init Duration: {init_s * 1000:.2f} ms\tPhase: {phase}\tStatus: {status}{error}"
+
+
+def restore_report_line(restore_s: float, *, status: str = "", error_type: str | None = None) -> str:
+    """RESTORE_REPORT, one for each restore (recorded in public logs; with a status only if it failed)."""
+    ending = f"\tStatus: {status}" if status else ""
+    ending += f"\tError Type: {error_type}" if error_type else ""
+    return f"RESTORE_REPORT Restore Duration: {restore_s * 1000:.2f} ms{ending}"
 
 
 def unframe(output: bytes) -> str:

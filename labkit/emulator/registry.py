@@ -61,6 +61,7 @@ class FunctionVersion:
     revision_id: str
     layers: tuple[LayerVersion, ...] = ()
     paths: tuple[str, ...] = ()  # where its layers' modules are
+    extensions: tuple[str, ...] = ()  # its layers' executables in /opt/extensions
 
 
 @dataclass(frozen=True, slots=True)

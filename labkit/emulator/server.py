@@ -195,7 +195,7 @@ def _end_with_parent(server: uvicorn.Server) -> None:
 
 def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> None:
     dispatcher.tick()
-    reap_orphans(e.pid for e in dispatcher.environments.values() if e.pid)
+    reap_orphans(pid for e in dispatcher.environments.values() for pid in e.pids)
     # a fork of the parent may hold the pipe open after its death
     if parent_pid and os.getppid() != parent_pid:
         server.should_exit = True
@@ -213,7 +213,11 @@ def _maker(
 
         def sandbox(environment: Environment) -> Sandbox:
             return Sandbox(
-                folder / env_id, version.folder, on_output=environment.on_output, on_exit=environment.on_exit
+                folder / env_id,
+                version.folder,
+                on_output=environment.on_output,
+                on_exit=environment.on_exit,
+                on_member_exit=environment.on_member_exit,
             )
 
         return Environment(

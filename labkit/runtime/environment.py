@@ -28,8 +28,11 @@ if TYPE_CHECKING:  # typing costs two milliseconds of cold start
 def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
     """Becomes the environment that the arguments describe; returns only when the handler's loop ends."""
     lifeline, report_fd, client_name, prefix, *path = argv
-    if lifeline != "-":
-        tether(int(lifeline))
+    fd, _, waits = lifeline.partition(",")
+    if fd != "-":
+        if waits:
+            wait_for_extensions(int(fd))
+        tether(int(fd))
     gc.disable()  # nothing here is garbage, and collecting looks at all of it
     sys.path[:] = path
     sys.prefix = sys.exec_prefix = prefix
@@ -46,6 +49,12 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
 
 
 # --- the process --------------------------------------------------------------------------------------------
+
+
+def wait_for_extensions(lifeline: int) -> None:
+    """Waits for the lifeline's first byte: the runtime begins when every extension has registered."""
+    if os.read(lifeline, 1) == b"":  # the emulator has gone
+        os.killpg(0, 9)
 
 
 def tether(lifeline: int) -> None:
@@ -72,7 +81,7 @@ def tether(lifeline: int) -> None:
     except BlockingIOError:
         gone = False
     if gone:
-        os._exit(1)
+        os.killpg(0, 9)  # with the extensions that share the group
 
 
 def _wait_for_end(lifeline: int) -> None:

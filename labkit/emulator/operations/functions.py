@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.extensions import executables
 from labkit.emulator.operations.concurrency import release
 from labkit.emulator.operations.layers import referenced
 from labkit.emulator.operations.pagination import listed
@@ -243,6 +244,7 @@ def _latest(
         revision_id=revision_id,
         layers=layers,
         paths=paths,
+        extensions=executables(opt),
     )
 
 

@@ -1,0 +1,179 @@
+"""One run of an environment: the runtime's process with its extensions, from their start to the last one's end.
+
+Owns what is true of these processes and is over with them; the environment owns what outlives them. It knows the
+order of the Runtime API's calls, when an init or an answered invocation is over, and how processes are ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labkit.emulator import shutdown
+from labkit.emulator.endings import error_type_of
+from labkit.emulator.extensions import NOT_ALLOWED, RUNTIME_ONLY, Extensions
+from labkit.emulator.recorder import init_report_line, restore_report_line
+from labkit.emulator.runtime_api import Channel, Verdict
+from labkit.emulator.sandbox import Sandbox
+from labkit.emulator.shutdown import Due, Shutdown
+from labkit.model import Status
+
+FREEZE_AFTER_S = 0.004
+RESTORE_TIMEOUT_S = 10.0
+
+
+@dataclass(slots=True)
+class Run:
+    """See the module's docstring. `snap_start`: there is a restore between the init and the first event."""
+
+    sandbox: Sandbox
+    spawned: float
+    extensions: Extensions
+    snap_start: bool = False
+    initialised: bool = False
+    init_error: tuple[str, bytes] | None = None
+    killed_for: Status | None = None
+    out_of_memory: bool = False
+    parked: Channel | None = None  # a `next` that waits for an event, since `parked_at`
+    parked_at: float = 0.0
+    frozen: bool = False
+    over: bool = False  # it is being ended
+    ended_idle: bool = False  # no invocation had to do with its end
+    shutdown: Shutdown | None = None
+    extension_error: tuple[str, str] | None = None  # type, and Lambda's words
+    answered: str = ""  # the request id that has its answer, until the next one is asked for
+    restoring: float | None = None  # since SnapStart's snapshot would have been taken
+    restored_s: float | None = None
+    channels: list[Channel] = field(default_factory=list)
+
+    def start(self, argv: Sequence[str], variables: Mapping[str, str], paths: Sequence[str]) -> bool:
+        """Starts the runtime and the executables; False if one of these cannot run. Raises OSError if that."""
+        self.sandbox.start(argv, variables, company=bool(paths))
+        theirs = {name: value for name, value in variables.items() if name not in RUNTIME_ONLY}
+        for path in paths:
+            try:
+                self.sandbox.start_extension(path, theirs)
+            except OSError as error:
+                why = "PermissionDenied" if isinstance(error, PermissionError) else "UnknownError"
+                self.extensions.failed(Path(path).name, "LaunchError", why)
+                self.extension_failed("Extension.LaunchError", str(error))
+                return False
+        return True
+
+    # --- when something is over
+
+    @property
+    def ready(self) -> bool:
+        """Whether the runtime and every extension wait for an event."""
+        return self.parked is not None and self.extensions.ready
+
+    @property
+    def lingers(self) -> bool:
+        """Whether an answered invocation still occupies the environment."""
+        return self.over or (self.extensions.follow and (self.parked is None or self.extensions.busy))
+
+    def init_deadline(self, limit_s: float) -> float:
+        return self.spawned + limit_s if self.restoring is None else self.restoring + RESTORE_TIMEOUT_S
+
+    def freeze_when_due(self, now: float) -> None:
+        if self.parked is not None and not self.frozen and now - self.parked_at >= FREEZE_AFTER_S:
+            self.frozen = True
+            self.sandbox.freeze()
+
+    def thaw(self) -> None:
+        if self.frozen:
+            self.frozen = False
+            self.sandbox.thaw()
+
+    def restored(self, now: float) -> str:
+        """The restore is over, with the init; its line for the log, if there was one."""
+        if self.restoring is None:
+            return ""
+        self.restored_s, self.restoring = now - self.restoring, None
+        return restore_report_line(self.restored_s)
+
+    def report(self, phase: str) -> list[str]:
+        """The lines of an init or a restore that failed."""
+        status, error_type = ("timeout", None) if self.killed_for else ("error", self._error_type())
+        now = time.monotonic()
+        if self.restoring is not None:
+            line = restore_report_line(now - self.restoring, status=status, error_type=error_type)
+        else:
+            line = init_report_line(now - self.spawned, phase=phase, status=status, error_type=error_type)
+        return [*self.extensions.lines(), line]
+
+    def _error_type(self) -> str:
+        if self.out_of_memory:
+            return "Runtime.OutOfMemory"
+        if self.extension_error:
+            return self.extension_error[0]
+        return self.init_error[0] if self.init_error else "Runtime.ExitError"
+
+    # --- the end of the processes
+
+    def extension_failed(self, error_type: str, words: str) -> None:
+        """The first error counts: an extension that reports one exits afterwards."""
+        if self.extension_error is None:
+            self.extension_error = (error_type, words)
+
+    def end(self, reason: str) -> None:
+        """Ends the processes, at once or, with extensions, in Lambda's order."""
+        now = time.monotonic()
+        self.over = True
+        extensions = self.extensions
+        self.shutdown = shutdown.begin(now, reason, external=extensions.external, internal=bool(extensions))
+        if self.shutdown is None:
+            self.sandbox.kill()
+            return
+        self.thaw()
+        self.sandbox.terminate_runtime()
+        self.shut_down(now)
+
+    def shut_down(self, now: float) -> None:
+        """Does what is due of a shutdown under way."""
+        assert self.shutdown is not None
+        match self.shutdown.due(now, runtime_alive=self.sandbox.runtime_alive):
+            case Due.KILL:
+                self.sandbox.kill()
+            case Due.TELL:
+                self.sandbox.kill_members(spared=self.extensions.wants_shutdown())
+                deadline_ms = int((time.time() + self.shutdown.until - now) * 1000)
+                self.extensions.send_shutdown(deadline_ms=deadline_ms, reason=self.shutdown.reason)
+            case Due.NOTHING:
+                pass
+
+    # --- the order of calls
+
+    def init_failed(self, error_type: str, body: bytes) -> Verdict:
+        if self.initialised or self.init_error:
+            return out_of_order("Ready" if self.initialised else "InitError", "InitError")
+        hook = error_type == "Runtime.BeforeSnapshotError"  # its payload names the exception
+        self.init_error = (error_type if hook else error_type_of(body) or error_type, body)
+        return True
+
+    def restore_begins(self) -> Verdict:
+        """The runtime has run its hooks before the snapshot. The restore follows at once."""
+        if not self.snap_start:
+            return False
+        if self.initialised or self.restoring is not None:
+            return out_of_order("Ready" if self.initialised else "Restoring", "RestoreReady")
+        self.restoring = time.monotonic()
+        return True
+
+    def restore_failed(self, error_type: str, body: bytes) -> Verdict:
+        if not self.snap_start:
+            return False
+        if self.restoring is None:
+            return out_of_order("Ready" if self.initialised else "Started", "RestoreError")
+        self.init_error = (error_type, body)
+        return True
+
+    def answered_twice(self, request_id: str, wanted: str) -> Verdict:
+        """A second answer to the same invocation is out of order; any other id is unknown."""
+        return out_of_order("ResponseSent", wanted) if self.answered == request_id else False
+
+
+def out_of_order(state: str, wanted: str) -> str:
+    return f"State transition from {state} to {wanted} failed for runtime. Error: {NOT_ALLOWED}"
