@@ -332,9 +332,9 @@ class InvalidSignature(ServiceError):
 
 
 class RequestExpired(ServiceError):
-    """The time that a presigned address was good for is over."""
+    """The time that a presigned address was good for is over. (AWS's list of common errors gives it 400.)"""
 
-    code, status = "RequestExpired", 400
+    code, status = "RequestExpired", 403
     hint = "Presign the address again, with a longer ExpiresIn if it must live longer."
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ MAY = {
         FREE | {"labkit.scheduler", "labkit.emulator"},
         {"botocore", "httptools", "psutil", "starlette", "uvicorn", "uvloop"},
     ),
-    "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client"}),
+    "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},
         {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets"},

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.emulator.changes import Changes
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Registry
+from labkit.emulator.signing import Presigner
 
 Params = Mapping[str, Any]
 
@@ -21,14 +23,15 @@ class Account:
     registry: Registry
     packages: PackageStore
     dispatcher: Dispatcher
+    changes: Changes
     recorder: Recorder
     endpoint: str
-    paths: tuple[str, ...]
-    """Where environments find packages that a function does not bring itself."""
+    presign: Presigner | None = None
 
     def location(self, sha256: str) -> str:
-        """Where a package can be downloaded."""
-        return f"{self.endpoint}/_labkit/packages/{sha256.replace('/', '_')}"
+        """Where a package can be downloaded; for ten minutes, as on AWS, unless signatures are not looked at."""
+        address = f"{self.endpoint}/_labkit/packages/{sha256.replace('/', '_')}"
+        return self.presign(address) if self.presign else address
 
 
 Operation = Callable[[Account, Params], Awaitable[dict[str, Any]]]

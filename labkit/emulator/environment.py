@@ -27,7 +27,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +58,8 @@ class Environment:
         sandbox: Callable[[Environment], Sandbox],
         stream: LogStream,
         argv: Sequence[str],
+        variables: Mapping[str, str],
+        extensions: Sequence[str],
         record: Callable[[Trace], None],
         notify: Callable[[Environment, str], None],
     ) -> None:
@@ -68,6 +70,8 @@ class Environment:
         self.invocation: Invocation | None = None
         self.max_memory = 0
         self._argv = argv
+        self._variables = variables
+        self._paths = extensions  # the executables of external ones
         self._notify = notify
         self._record = record
         self._sandbox = sandbox(self)
@@ -181,7 +185,7 @@ class Environment:
         assert self._server is not None
         host, port = self._server.sockets[0].getsockname()[:2]
         variables = {
-            **self.version.variables,
+            **self._variables,
             "AWS_LAMBDA_RUNTIME_API": f"{host}:{port}",
             "AWS_LAMBDA_LOG_STREAM_NAME": self.stream.name,
             "LAMBDA_TASK_ROOT": str(self._sandbox.task),
@@ -191,9 +195,9 @@ class Environment:
         if snap_start:
             variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
         about = about_function(version.config, version.version, version.arn)
-        extensions = Extensions(self, [Path(path).name for path in version.extensions], about)
+        extensions = Extensions(self, [Path(path).name for path in self._paths], about)
         run = self._run = Run(self._sandbox, time.monotonic(), extensions, snap_start)
-        if not run.start(self._argv, variables, version.extensions):
+        if not run.start(self._argv, variables, self._paths):
             self._give_up(run, "failure")
 
     def _spawn_again(self) -> None:

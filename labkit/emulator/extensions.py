@@ -262,10 +262,10 @@ def _wrong_state(extension: Extension, wanted: str, who: str) -> Refused:
     return Refused("Extension.InvalidExtensionState", words)
 
 
-def executables(opt: str) -> tuple[str, ...]:
+def executables(opt: Path) -> tuple[str, ...]:
     """The external extensions in the folder that stands for /opt, in order of their names."""
-    folder = Path(opt, "extensions")
-    return tuple(str(p) for p in sorted(folder.iterdir()) if p.is_file()) if opt and folder.is_dir() else ()
+    folder = opt / "extensions"
+    return tuple(str(path) for path in sorted(folder.iterdir()) if path.is_file()) if folder.is_dir() else ()
 
 
 def about_function(config: FunctionConfig, version: str, arn: str) -> dict[str, str]:

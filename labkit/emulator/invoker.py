@@ -56,7 +56,7 @@ class Invoker:
         trace_id: str = "",
     ) -> Answer:
         """Runs a function. Raises the ServiceErrors of the Invoke operation."""
-        version = self._registry.version(reference)
+        version = self._registry.serving(reference)
         _check(payload, kind, client_context)
         request_id = str(uuid.uuid4())
         if kind == InvocationType.DRY_RUN:

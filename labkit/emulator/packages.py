@@ -43,19 +43,23 @@ class PackageStore:
         package = self._known.get(sha256)
         return self.folder_of(package).with_suffix(".zip").read_bytes() if package else None
 
-    def layered(self, layers: Sequence[DeploymentPackage]) -> Path:
-        """One folder with the files of all layers, as `/opt` on Lambda: a later layer's file replaces an earlier one's.
+    def opt_of(self, layers: Sequence[DeploymentPackage]) -> Path | None:
+        """The folder that stands for `/opt` with these layers; None without layers."""
+        names = "\n".join(layer.sha256 for layer in layers)
+        return self._folder / f"opt-{hashlib.sha256(names.encode()).hexdigest()}" if layers else None
+
+    def layered(self, layers: Sequence[DeploymentPackage]) -> None:
+        """Fills `opt_of` with the files of all layers: a later layer's file replaces an earlier one's.
 
         Files are hard links to the layers' own; blocking.
         """
-        names = "\n".join(layer.sha256 for layer in layers)
-        target = self._folder / f"opt-{hashlib.sha256(names.encode()).hexdigest()}"
-        if target.exists():
-            return target
+        target = self.opt_of(layers)
+        if target is None or target.exists():
+            return
         staging = Path(tempfile.mkdtemp(dir=self._folder))
         for layer in layers:
             shutil.copytree(self.folder_of(layer), staging, copy_function=_link, dirs_exist_ok=True)
-        return _settle(staging, target)
+        _settle(staging, target)
 
     def unpacked_bytes(self, package: DeploymentPackage) -> int:
         folder = self.folder_of(package)

@@ -9,9 +9,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
-from labkit.errors import InvalidParameterValue, ResourceNotFound
+from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
 from labkit.model import LATEST, DeploymentPackage, EventInvokeConfig, FunctionConfig
 
 NAME = r"[a-zA-Z0-9-_]{1,64}"
@@ -45,7 +44,7 @@ def parse_reference(text: str, qualifier: str | None = None) -> Reference:
 
 @dataclass(frozen=True, slots=True)
 class FunctionVersion:
-    """All that an environment needs, ready at deploy time; a published version never changes.
+    """Code and configuration; a published version never changes.
 
     `key` is new with every change of code or configuration: environments of one key are interchangeable.
     """
@@ -54,14 +53,10 @@ class FunctionVersion:
     arn: str  # the function's, without a version
     config: FunctionConfig
     package: DeploymentPackage
-    folder: Path
     version: str
-    variables: Mapping[str, str]
     last_modified: str
     revision_id: str
     layers: tuple[LayerVersion, ...] = ()
-    paths: tuple[str, ...] = ()  # where its layers' modules are
-    extensions: tuple[str, ...] = ()  # its layers' executables in /opt/extensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +178,13 @@ class EventSourceMapping:
         return self.source_arn.split(":")[2]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """A function is being created, or updated from the version that serves until it is done."""
+
+    previous: FunctionVersion | None
+
+
 @dataclass(slots=True)
 class Function:
     """What a name stands for. The dicts after `tags` are by qualifier, $LATEST where a caller gives none."""
@@ -196,6 +198,7 @@ class Function:
     event_invoke: dict[str, FunctionEventInvokeConfig] = field(default_factory=dict)
     runtime_updates: dict[str, str] = field(default_factory=dict)
     recursive_loop: str = "Terminate"
+    change: Change | None = None
 
     @property
     def name(self) -> str:
@@ -208,6 +211,14 @@ class Function:
     def touch(self) -> None:
         """Something that belongs to the function changed, but neither code nor configuration."""
         self.latest = dataclasses.replace(self.latest, revision_id=str(uuid.uuid4()))
+
+    def check_revision(self, wanted: str | None) -> None:
+        """Raises PreconditionFailed if somebody changed the function since the caller read it."""
+        if wanted and wanted != self.revision_id:
+            raise PreconditionFailed(
+                "The Revision Id provided does not match the latest Revision Id. "
+                "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
+            )
 
     def event_policy(self, qualifier: str | None) -> EventInvokeConfig:
         config = self.event_invoke.get(qualifier or LATEST)
@@ -251,6 +262,21 @@ class Registry:
         if number not in function.published:
             raise self._missing(reference)
         return function.published[number]
+
+    def serving(self, reference: Reference) -> FunctionVersion:
+        """The version that runs an invocation now. Raises ResourceNotFound, and ResourceConflict as long as there is
+        none: its function is being created.
+        """
+        version = self.version(reference)
+        change = self.functions[reference.name].change
+        if change is None or version.version != LATEST:
+            return version
+        if change.previous is None:
+            raise ResourceConflict(
+                "The operation cannot be performed at this time. The function is currently in the following state: "
+                "Pending"
+            )
+        return change.previous
 
     def event_policy(self, reference: Reference) -> EventInvokeConfig:
         """How asynchronous invocations under this name are repeated."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import time
@@ -51,7 +50,7 @@ def zipped(**files):
     with zipfile.ZipFile(buffer, "w") as archive:
         for path, text in files.items():
             entry = zipfile.ZipInfo(path)
-            entry.external_attr = (0o644 if path.endswith(".py") or path.endswith(".txt") else 0o755) << 16
+            entry.external_attr = (0o644 if path.endswith((".py", ".txt")) else 0o755) << 16
             archive.writestr(entry, text)
     return buffer.getvalue()
 
@@ -273,25 +272,86 @@ def test_an_extension_that_ignores_its_shutdown_is_killed(living, lab, wait_unti
     assert psutil.wait_procs([process], timeout=10)[1] == []
 
 
-def test_a_killed_emulator_takes_extensions_with_it(own_lab, lab):
+def test_a_killed_emulator_takes_extensions_with_it(own_lab):
     import boto3
     import psutil
 
-    aws = boto3.client(
-        "lambda", endpoint_url=own_lab.endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
-    )  # fmt: skip
+    aws = boto3.client("lambda", **own_lab.connection)
     content = zipped(**{"extensions/watcher": EXTENSION + FOLLOW})
     layer = aws.publish_layer_version(LayerName="company", Content={"ZipFile": content})["LayerVersionArn"]
     aws.create_function(
         FunctionName="f", Runtime="python3.13", Role=ROLE, Handler="app.handler",
         Code={"ZipFile": zipped(**{"app.py": ECHO})}, Layers=[layer],
     )  # fmt: skip
+    aws.get_waiter("function_active_v2").wait(FunctionName="f")
     aws.invoke(FunctionName="f")
     emulator = psutil.Process(own_lab.status()["pid"])
     processes = emulator.children(recursive=True)
     assert len(processes) == 2
     emulator.kill()
     assert psutil.wait_procs(processes, timeout=15)[1] == []
+
+
+# --- SnapStart
+
+HOOKS = """
+import os
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+said = [os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]]
+def before(): said.append("before")
+def after(): said.append("after")
+register_before_snapshot(before)
+register_after_restore(after)
+def handler(event, context): return said
+"""
+SNAP_START = {"publish": True, "SnapStart": {"ApplyOn": "PublishedVersions"}}
+
+
+def report(lab):
+    return next(line for line in log(lab).splitlines() if line.startswith("REPORT"))
+
+
+def test_a_published_version_runs_its_hooks_around_the_restore(living, lab):
+    call = living(HOOKS, **SNAP_START)
+    assert payload(call(Qualifier="1")) == ["snap-start", "before", "after"]
+    lines = log(lab).splitlines()
+    assert lines[0].startswith("RESTORE_REPORT Restore Duration: ")
+    assert "Init Duration" not in report(lab)
+    assert "Restore Duration: " in report(lab)
+
+
+def test_latest_has_no_snapshot(living, lab):
+    assert payload(living(HOOKS, **SNAP_START)()) == ["on-demand"]
+    assert "Init Duration" in report(lab)
+
+
+def test_the_restore_is_billed_and_the_init_before_it_is_not(living, lab):
+    slow = "import time\ntime.sleep(0.5)\n"
+    living(slow + HOOKS, **SNAP_START)(Qualifier="1")
+    line = report(lab)
+    duration = float(line.split("\tDuration: ")[1].split()[0])
+    billed, restore = (
+        int(line.split(f"\t{name}: ")[1].split()[0]) for name in ("Billed Duration", "Billed Restore Duration")
+    )
+    assert billed < 500
+    assert duration + restore - 1 <= billed <= duration + restore + 1
+
+
+@pytest.mark.parametrize(
+    ("hook", "error_type", "line"),
+    [
+        ("before", "Runtime.BeforeSnapshotError", "INIT_REPORT Init Duration"),
+        ("after", "Runtime.AfterRestoreError", "RESTORE_REPORT Restore Duration"),
+    ],
+)
+def test_a_hook_that_raises_fails_the_invocation(living, lab, hook, error_type, line):
+    answer = living(HOOKS.replace(f"def {hook}(): ", f"def {hook}(): 1 / 0; "), **SNAP_START)(Qualifier="1")
+    said = payload(answer)
+    assert (answer["FunctionError"], said["errorType"], said["requestId"]) == ("Unhandled", "ZeroDivisionError", "")
+    first = next(text for text in log(lab).splitlines() if "_REPORT" in text)
+    assert first.startswith(line)
+    assert first.endswith(f"Status: error\tError Type: {error_type}")
+    assert report(lab).endswith(f"Status: error\tError Type: {error_type}")
 
 
 # --- variables and limits
@@ -333,7 +393,3 @@ def test_the_limits_are_those_recorded_inside_a_real_environment(living):
         "    return resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_STACK)[0], mode\n"
     )
     assert payload(living(source)()) == [[1024, 1024], 8 * 1024 * 1024, 0o1777]
-
-
-def tail(answer):
-    return base64.b64decode(answer["LogResult"]).decode()
