@@ -33,6 +33,11 @@ def timeout_line(request_id: str, words: str, now: float) -> str:
     return f"{at}.{int(now * 1000) % 1000:03d}Z {request_id} {words}\n\n"
 
 
+def error_body(error_type: str, message: str) -> bytes:
+    """The payload of an error that the platform reports: it has no stack."""
+    return json.dumps({"errorType": error_type, "errorMessage": message}).encode()
+
+
 def error_type_of(body: bytes) -> str | None:
     """The type that an error's JSON names."""
     with suppress(ValueError):

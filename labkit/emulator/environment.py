@@ -9,15 +9,9 @@ log stream stay, and the next `assign` starts a new process whose init counts ag
 Free from its *response* on, not from its next poll: the official client needs 118 microseconds in between.
 Frozen (SIGSTOP of the tree) when it has polled and nothing came for FREEZE_AFTER_S, so that a caller in a loop does
 not pay for two signals a call; thawed before the next event is written.
-With extensions (extensions.py) the runtime begins when the external ones have registered; the init is over when all
-have asked for an event; a caller has its answer at the runtime's response, but the environment is free only when the
-runtime and all that hear of invocations have asked again. That time counts: it is in REPORT's duration and under the
-function's timeout (Lambda bills it; docs "Lambda extensions", metric PostRuntimeExtensionsDuration). What ends
-(spindown, timeout, failure) is shut down in the order of shutdown.py, and its caller does not wait for that.
-
-SnapStart (a published version with `snap_start`): the hooks before the snapshot and after the restore really run,
-the process goes through both every time: no image of its memory is kept, so the init's time is saved on the bill and
-in REPORT, not on the clock.
+With extensions a caller has its answer at the runtime's response too, but the environment is free only when the
+runtime and all that hear of invocations have asked again. That time is in REPORT's duration and under the function's
+timeout (Lambda bills it: docs "Lambda extensions"). What ends is shut down as run.py says; no caller waits for that.
 Deadlines, memory and freezing are looked at by `watch`, which the dispatcher calls every few milliseconds until all
 environments stand still; nothing is scheduled per invocation.
 """
@@ -25,17 +19,15 @@ environments stand still; nothing is scheduled per invocation.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from labkit.emulator.endings import error_type_of, exit_words, extension_words, timeout_line
+from labkit.emulator.endings import error_body, error_type_of, extension_words
 from labkit.emulator.extensions import Extensions, about_function
 from labkit.emulator.invocation import Invocation, Result
-from labkit.emulator.recorder import Entry, LogStream, phases_of
+from labkit.emulator.recorder import Entry, LogStream
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.run import Run
 from labkit.emulator.runtime_api import Channel, Verdict, event_message
@@ -121,7 +113,8 @@ class Environment:
             return
         self.phase = Phase.SHUTDOWN  # from here on it is not "finished", which would bring it the next invocation
         if self.invocation:
-            self._fail("Runtime.ExitError", f"RequestId: {self.invocation.request_id} Error: {message}")
+            body = error_body("Runtime.ExitError", f"RequestId: {self.invocation.request_id} Error: {message}")
+            self._finish(body, failed=True, status=Status.ERROR, error_type="Runtime.ExitError")
         if self._run is None:
             self._close()
         elif self._run.shutdown is None:
@@ -247,8 +240,8 @@ class Environment:
         run.ended_idle = self.phase is Phase.IDLE
         if run.extensions and self.invocation and self.phase is Phase.INVOKE:
             self._crashed(self.invocation, run, returncode)
-        elif run.killed_for and self._answered is not None:
-            self._lengthen(self._answered, status=Status.TIMEOUT)
+        elif self._answered is not None:
+            self._lengthen(self._answered, status=run.killed_for)
         run.end(reason)
 
     def _init_ended_badly(self, run: Run) -> None:
@@ -261,29 +254,12 @@ class Environment:
             self.stream.write_line(line)
 
     def _crashed(self, invocation: Invocation, run: Run, returncode: int) -> None:
-        request = f"RequestId: {invocation.request_id} Error: "
         if not run.initialised:
             self._report_init(run, "invoke")
         self._open_entry(invocation)
-        if run.killed_for is Status.TIMEOUT:
-            words = f"Task timed out after {self.version.config.timeout_s:.2f} seconds"
-            self._entry.closing = timeout_line(invocation.request_id, words, time.time())
-            self._fail("Sandbox.Timedout", request + words, status=Status.TIMEOUT)
-        elif run.out_of_memory:
-            self._fail(
-                "Runtime.ExitError",
-                request + "Runtime exited with error: signal: killed",
-                reported="Runtime.OutOfMemory",
-            )
-        elif run.extension_error:
-            error_type, words = run.extension_error
-            self._entry.closing = f"{request}{words}\n{error_type}\n"
-            self._fail(error_type, request + words)
-        elif run.init_error:
-            error_type, body = run.init_error
-            self._finish(body, failed=True, status=Status.ERROR, error_type=error_type)
-        else:
-            self._fail("Runtime.ExitError", request + exit_words(returncode))
+        failure = run.failure(invocation.request_id, self.version.config.timeout_s, returncode)
+        self._entry.closing = failure.closing
+        self._finish(failure.body, failed=True, status=failure.status, error_type=failure.reported)
 
     def _close(self) -> None:
         if self._server:
@@ -355,7 +331,7 @@ class Environment:
         if run.restored_s is None:
             self._init_s = now - run.spawned
         self._restore_s = run.restored_s
-        self._phases = _phases(self._sandbox.read_report(), run.spawned, now)
+        self._phases = run.phases(now)
         self._note_memory()
         self.phase = Phase.IDLE
         self._notify(self, "ready")
@@ -418,12 +394,6 @@ class Environment:
 
     # --- the end of an invocation
 
-    def _fail(
-        self, error_type: str, message: str, *, status: Status = Status.ERROR, reported: str | None = None
-    ) -> None:
-        body = json.dumps({"errorType": error_type, "errorMessage": message}).encode()
-        self._finish(body, failed=True, status=status, error_type=reported or error_type)
-
     def _finish(self, body: bytes, *, failed: bool, status: Status, error_type: str | None = None) -> None:
         now = time.monotonic()
         invocation, self.invocation = self.invocation, None
@@ -478,11 +448,3 @@ class Environment:
         if resident and resident != self._last_resident:
             self._last_resident = resident
             self.max_memory = max(self.max_memory, self._sandbox.peak_bytes())
-
-
-def _phases(report: bytes, spawned: float, ready: float) -> InitPhases | None:
-    with suppress(ValueError):
-        said = json.loads(report)
-        if isinstance(said, dict):
-            return phases_of(said, spawned, ready)
-    return None

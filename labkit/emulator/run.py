@@ -2,26 +2,43 @@
 
 Owns what is true of these processes and is over with them; the environment owns what outlives them. It knows the
 order of the Runtime API's calls, when an init or an answered invocation is over, and how processes are ended.
+
+The runtime begins when the external extensions have registered; the init is over when it and all extensions have
+asked for an event. With SnapStart the hooks before the snapshot and after the restore really run, and the process
+goes through both every time: no image of its memory is kept, so the init's time is saved on the bill and in REPORT,
+not on the clock.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit.emulator import shutdown
-from labkit.emulator.endings import error_type_of
+from labkit.emulator.endings import error_body, error_type_of, exit_words, timeout_line
 from labkit.emulator.extensions import NOT_ALLOWED, RUNTIME_ONLY, Extensions
-from labkit.emulator.recorder import init_report_line, restore_report_line
+from labkit.emulator.recorder import init_report_line, phases_of, restore_report_line
 from labkit.emulator.runtime_api import Channel, Verdict
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.shutdown import Due, Shutdown
-from labkit.model import Status
+from labkit.model import InitPhases, Status
 
 FREEZE_AFTER_S = 0.004
 RESTORE_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer of the platform's own: the type in REPORT, the payload, what the log says before END."""
+
+    reported: str
+    body: bytes
+    closing: str = ""
+    status: Status = Status.ERROR
 
 
 @dataclass(slots=True)
@@ -111,7 +128,32 @@ class Run:
             return self.extension_error[0]
         return self.init_error[0] if self.init_error else "Runtime.ExitError"
 
+    def phases(self, ready: float) -> InitPhases | None:
+        """Where the init's time went; None if the process said nothing of it."""
+        with suppress(ValueError):
+            said = json.loads(self.sandbox.read_report())
+            if isinstance(said, dict):
+                return phases_of(said, self.spawned, ready)
+        return None
+
     # --- the end of the processes
+
+    def failure(self, request_id: str, timeout_s: int, returncode: int) -> Failure:
+        """What an invocation is answered whose processes ended before it did."""
+        request = f"RequestId: {request_id} Error: "
+        if self.killed_for is Status.TIMEOUT:
+            words = f"Task timed out after {timeout_s:.2f} seconds"
+            closing = timeout_line(request_id, words, time.time())
+            return Failure("Sandbox.Timedout", error_body("Sandbox.Timedout", request + words), closing, Status.TIMEOUT)
+        if self.out_of_memory:
+            words = "Runtime exited with error: signal: killed"
+            return Failure("Runtime.OutOfMemory", error_body("Runtime.ExitError", request + words))
+        if self.extension_error:
+            error_type, words = self.extension_error
+            return Failure(error_type, error_body(error_type, request + words), f"{request}{words}\n{error_type}\n")
+        if self.init_error:
+            return Failure(*self.init_error)
+        return Failure("Runtime.ExitError", error_body("Runtime.ExitError", request + exit_words(returncode)))
 
     def extension_failed(self, error_type: str, words: str) -> None:
         """The first error counts: an extension that reports one exits afterwards."""

@@ -30,9 +30,7 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
     lifeline, report_fd, client_name, prefix, *path = argv
     fd, _, waits = lifeline.partition(",")
     if fd != "-":
-        if waits:
-            wait_for_extensions(int(fd))
-        tether(int(fd))
+        tether(int(fd), waits=bool(waits))
     gc.disable()  # nothing here is garbage, and collecting looks at all of it
     sys.path[:] = path
     sys.prefix = sys.exec_prefix = prefix
@@ -51,23 +49,20 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
 # --- the process --------------------------------------------------------------------------------------------
 
 
-def wait_for_extensions(lifeline: int) -> None:
-    """Waits for the lifeline's first byte: the runtime begins when every extension has registered."""
-    if os.read(lifeline, 1) == b"":  # the emulator has gone
-        os.killpg(0, 9)
-
-
-def tether(lifeline: int) -> None:
+def tether(lifeline: int, *, waits: bool = False) -> None:
     """Makes the kernel kill our process group as soon as nobody holds the pipe's write end any more.
 
     Linux can send any signal when a pipe changes: SIGKILL also ends a group that is stopped, busy in C, or has
     forked. Elsewhere a thread waits for the pipe's end, which cannot help a stopped group.
+    `waits`: for a first byte, which says that every extension has registered.
     """
     import fcntl
 
     if os.getpgrp() != os.getpid():
         raise SystemExit("labkit: an environment must lead its own process group")
     os.set_inheritable(lifeline, False)
+    if waits and os.read(lifeline, 1) == b"":
+        os.killpg(0, 9)
     if not hasattr(fcntl, "F_SETSIG"):
         import _thread
 
