@@ -126,6 +126,8 @@ class Extensions:
     # --- events
 
     def send_invoke(self, *, deadline_ms: int, request_id: str, function_arn: str, trace_id: str) -> None:
+        if not self._all:
+            return  # the way of nearly every call
         event = {
             "eventType": INVOKE,
             "deadlineMs": deadline_ms,

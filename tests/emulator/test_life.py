@@ -9,6 +9,8 @@ import zipfile
 
 import pytest
 
+from labkit import Lab
+
 pytestmark = pytest.mark.process
 
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -270,6 +272,25 @@ def test_an_extension_that_ignores_its_shutdown_is_killed(living, lab, wait_unti
     process = psutil.Process(int(line.split()[1]))
     lab.delete("f")
     assert psutil.wait_procs([process], timeout=10)[1] == []
+
+
+def test_the_emulators_own_stop_lets_a_runtime_clean_up(tmp_path):
+    import boto3
+
+    note = tmp_path / "note"
+    source = CLEANS_UP.replace("print('cleaned up', flush=True)", f"open({str(note)!r}, 'w').close()")
+    with Lab(notice=lambda message: None) as lab:
+        aws = boto3.client("lambda", **lab.connection)
+        content = zipped(**{"extensions/watcher": EXTENSION + FOLLOW})
+        layer = aws.publish_layer_version(LayerName="company", Content={"ZipFile": content})["LayerVersionArn"]
+        aws.create_function(
+            FunctionName="f", Runtime="python3.13", Role=ROLE, Handler="app.handler",
+            Code={"ZipFile": zipped(**{"app.py": source})}, Layers=[layer],
+        )  # fmt: skip
+        aws.get_waiter("function_active_v2").wait(FunctionName="f")
+        aws.invoke(FunctionName="f")
+        assert not note.exists()
+    assert note.exists()
 
 
 def test_a_killed_emulator_takes_extensions_with_it(own_lab):
