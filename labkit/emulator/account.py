@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from labkit.emulator.packages import PackageStore
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Registry
 from labkit.emulator.signing import Presigner
+from labkit.emulator.store import Store
 
 Params = Mapping[str, Any]
 
@@ -27,6 +28,13 @@ class Account:
     recorder: Recorder
     endpoint: str
     presign: Presigner | None = None
+    store: Store | None = None
+
+    def keep(self, names: Iterable[tuple[str, str]]) -> None:
+        """Writes these records, by kind and name, as they are now; without a store, nothing."""
+        if self.store:
+            for kind, name in names:
+                self.store.keep(kind, name, getattr(self.registry, kind).get(name))
 
     def location(self, sha256: str) -> str:
         """Where a package can be downloaded; for ten minutes, as on AWS, unless signatures are not looked at."""

@@ -86,6 +86,7 @@ class Environment:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._channel, "127.0.0.1", 0)
         if self.phase is Phase.INIT:
+            self.stream.begin_init()
             self._spawn()
         else:  # stopped meanwhile
             self._server.close()
@@ -250,8 +251,14 @@ class Environment:
         self._notify(self, "init_failed")
 
     def _report_init(self, run: Run, phase: str) -> None:
-        for line in run.report(phase):
+        for line in run.extensions.lines():
             self.stream.write_line(line)
+        status, error_type = ("timeout", None) if run.killed_for else ("error", run.error_type())
+        now = time.monotonic()
+        if run.restoring is None:
+            self.stream.end_init(now - run.spawned, phase=phase, status=status, error_type=error_type)
+        else:
+            self.stream.end_restore(now - run.restoring, status=status, error_type=error_type)
 
     def _crashed(self, invocation: Invocation, run: Run, returncode: int) -> None:
         if not run.initialised:
@@ -324,12 +331,15 @@ class Environment:
     def _initialised(self, run: Run) -> None:
         run.initialised = True
         now = time.monotonic()
-        for line in filter(None, [*run.extensions.lines(), run.restored(now)]):
+        for line in run.extensions.lines():
             self.stream.write_line(line)
+        if run.restored(now) is not None:
+            self.stream.end_restore(run.restored_s or 0.0)
         if self.phase is not Phase.INIT:
             return  # suppressed init: part of the invocation's duration
         if run.restored_s is None:
             self._init_s = now - run.spawned
+            self.stream.end_init(self._init_s)
         self._restore_s = run.restored_s
         self._phases = run.phases(now)
         self._note_memory()
@@ -337,7 +347,10 @@ class Environment:
         self._notify(self, "ready")
 
     def on_restore_next(self) -> Verdict:
-        return self._run.restore_begins() if self._run else False
+        verdict = self._run.restore_begins() if self._run else False
+        if verdict is True:
+            self.stream.begin_restore()
+        return verdict
 
     def on_restore_error(self, error_type: str, body: bytes) -> Verdict:
         return self._run.restore_failed(error_type, body) if self._run else False
@@ -371,7 +384,7 @@ class Environment:
         """Begins the invocation's part of the log: with its event, or when it fails without ever getting one."""
         if not self._delivered:
             self._delivered = True
-            self._entry = self.stream.begin(invocation.request_id, self.version.version)
+            self._entry = self.stream.begin(invocation.request_id, invocation.function_arn, invocation.trace_id)
 
     def on_response(self, request_id: str, body: bytes) -> Verdict:
         if not self._runs(request_id):
@@ -423,7 +436,7 @@ class Environment:
             phases=self._phases if init_s is not None else None,
             restore_s=restore_s,
         )
-        self._entry.trace = trace
+        self._entry.trace, self._entry.produced_bytes = trace, 0 if failed else len(body)
         self._record(trace)
         if not invocation.result.done():
             invocation.result.set_result(Result(body, failed, self._entry, trace))

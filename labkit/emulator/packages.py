@@ -15,6 +15,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -61,6 +62,28 @@ class PackageStore:
             shutil.copytree(self.folder_of(layer), staging, copy_function=_link, dirs_exist_ok=True)
         _settle(staging, target)
 
+    def adopt(self, package: DeploymentPackage) -> bool:
+        """Takes up a package of an earlier emulator; False if its files are not there as they were uploaded."""
+        folder = self.folder_of(package)
+        try:
+            content = folder.with_suffix(".zip").read_bytes()
+        except OSError:
+            return False
+        if base64.b64encode(hashlib.sha256(content).digest()).decode() != package.sha256:
+            return False
+        if folder.is_dir():
+            self._known[package.sha256] = package
+        else:
+            self.add(content)
+        return True
+
+    def sweep(self) -> None:
+        """Deletes what no adopted package needs: leftovers of an emulator that was killed, code of deleted versions."""
+        needed = {self.folder_of(package) for package in self._known.values()}
+        for path in self._folder.iterdir():
+            if path.with_suffix("") not in needed:
+                _delete(path)
+
     def unpacked_bytes(self, package: DeploymentPackage) -> int:
         folder = self.folder_of(package)
         return sum((folder / name).stat().st_size for name in package.files)
@@ -78,13 +101,20 @@ class PackageStore:
         try:
             files = _unpack(content, staging)
             _compile(staging)
-            folder.with_suffix(".zip").write_bytes(content)
+            _write_whole(folder.with_suffix(".zip"), content)
             _settle(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         package = DeploymentPackage(sha256, len(content), tuple(files), _requirements(folder))
         self._known[sha256] = package
         return package
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """All of it or nothing, whenever this process is killed."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def _settle(staging: Path, target: Path) -> Path:
@@ -97,6 +127,13 @@ def _settle(staging: Path, target: Path) -> Path:
             raise
         shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _link(source: str, target: str) -> None:

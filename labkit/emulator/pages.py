@@ -123,7 +123,10 @@ class Pages:
         if not 0 <= seconds <= LONGEST_ADVANCE_S:
             wanted = f"a number of seconds from 0 to {LONGEST_ADVANCE_S:.0f}"
             return JSONResponse({"message": f"seconds={given}: expected {wanted}."}, 400)
-        return JSONResponse({"now": await self._clock.advance(seconds)})
+        now = await self._clock.advance(seconds)
+        if self._account.store:
+            self._account.store.keep_clock(self._clock.ahead_s)
+        return JSONResponse({"now": now})
 
     async def trace(self, request: Request) -> Response:
         found = self._account.recorder.trace(request.path_params["request_id"])

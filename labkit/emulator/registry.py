@@ -1,4 +1,4 @@
-"""What is deployed: functions, their code and configuration. Memory only; behaviour is in control.py."""
+"""What is deployed: functions, their code and configuration. Records only; behaviour is in `operations`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import dataclasses
 import random
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping, ValuesView
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
 from labkit.model import LATEST, DeploymentPackage, EventInvokeConfig, FunctionConfig
@@ -229,15 +231,55 @@ class Function:
         return [self.latest, *self.published.values()]
 
 
+T = TypeVar("T")
+ASKED_FOR: ContextVar[set[tuple[str, str]] | None] = ContextVar("ASKED_FOR", default=None)
+"""Where the running operation notes the records that it has asked for: it can have changed no others."""
+
+
+class Records(MutableMapping[str, T]):
+    """Records by name, which notes in ASKED_FOR whom somebody asked for; `kind` is its name there."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._records: dict[str, T] = {}
+
+    def _note(self, name: str) -> None:
+        noted = ASKED_FOR.get()
+        if noted is not None:
+            noted.add((self._kind, name))
+
+    def __getitem__(self, name: str) -> T:
+        self._note(name)
+        return self._records[name]
+
+    def __setitem__(self, name: str, record: T) -> None:
+        self._note(name)
+        self._records[name] = record
+
+    def __delitem__(self, name: str) -> None:
+        self._note(name)
+        del self._records[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def values(self) -> ValuesView[T]:
+        """All of them, which are not noted: who looks through a list changes nothing in it."""
+        return self._records.values()
+
+
 class Registry:
     """Functions by name, event source mappings by UUID."""
 
     def __init__(self, *, account_id: str, region: str) -> None:
         self.account_id = account_id
         self.region = region
-        self.functions: dict[str, Function] = {}
-        self.layers: dict[str, Layer] = {}
-        self.mappings: dict[str, EventSourceMapping] = {}
+        self.functions: Records[Function] = Records("functions")
+        self.layers: Records[Layer] = Records("layers")
+        self.mappings: Records[EventSourceMapping] = Records("mappings")
 
     def arn(self, name: str) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"

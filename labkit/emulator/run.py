@@ -21,7 +21,7 @@ from pathlib import Path
 from labkit.emulator import shutdown
 from labkit.emulator.endings import error_body, error_type_of, exit_words, timeout_line
 from labkit.emulator.extensions import NOT_ALLOWED, RUNTIME_ONLY, Extensions
-from labkit.emulator.recorder import init_report_line, phases_of, restore_report_line
+from labkit.emulator.recorder import phases_of
 from labkit.emulator.runtime_api import Channel, Verdict
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.shutdown import Due, Shutdown
@@ -104,24 +104,14 @@ class Run:
             self.frozen = False
             self.sandbox.thaw()
 
-    def restored(self, now: float) -> str:
-        """The restore is over, with the init; its line for the log, if there was one."""
-        if self.restoring is None:
-            return ""
-        self.restored_s, self.restoring = now - self.restoring, None
-        return restore_report_line(self.restored_s)
-
-    def report(self, phase: str) -> list[str]:
-        """The lines of an init or a restore that failed."""
-        status, error_type = ("timeout", None) if self.killed_for else ("error", self._error_type())
-        now = time.monotonic()
+    def restored(self, now: float) -> float | None:
+        """The restore is over, with the init: how long it took, if there was one."""
         if self.restoring is not None:
-            line = restore_report_line(now - self.restoring, status=status, error_type=error_type)
-        else:
-            line = init_report_line(now - self.spawned, phase=phase, status=status, error_type=error_type)
-        return [*self.extensions.lines(), line]
+            self.restored_s, self.restoring = now - self.restoring, None
+        return self.restored_s
 
-    def _error_type(self) -> str:
+    def error_type(self) -> str:
+        """Of an init that failed, for INIT_REPORT."""
         if self.out_of_memory:
             return "Runtime.OutOfMemory"
         if self.extension_error:

@@ -27,13 +27,17 @@ from labkit.emulator.environment import Environment
 from labkit.emulator.extensions import executables
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.loglines import Origin, stream_name
+from labkit.emulator.own_log import shorten
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.pages import Pages
 from labkit.emulator.queue import EventQueue, Ways
-from labkit.emulator.recorder import Recorder
+from labkit.emulator.recorder import LogStream, Recorder
 from labkit.emulator.registry import FunctionVersion, Registry, parse_reference
+from labkit.emulator.restore import restore
 from labkit.emulator.sandbox import Sandbox, adopt_orphans, reap_orphans
 from labkit.emulator.signing import Credentials, Presigner, Verifier
+from labkit.emulator.store import Contents, Store
 from labkit.emulator.variables import module_folders, process_variables
 from labkit.emulator.wire import Wire
 from labkit.errors import LabkitError, NoScratchFolder, PortTaken
@@ -50,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         settings = Settings.from_environment(os.environ)
+        store = Store(args.state, account_id=settings.account_id, region=settings.region) if args.state else None
         listener = _listen(args.port)
         scratch = _scratch(settings)
     except LabkitError as error:
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, listener, scratch, options=args))
+            runner.run(_serve(settings, listener, scratch, store, options=args))
     except KeyboardInterrupt:
         pass
     finally:
@@ -68,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="labkit serve", description="Runs the Lambda emulator on this machine.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="keep functions, layers and waiting events here; they survive a crash"
+    )
     parser.add_argument(
         "--unsigned", action="store_true", help="take requests without a valid signature, from any user of this machine"
     )
@@ -118,7 +126,9 @@ def _delete(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _serve(given: Settings, listener: socket.socket, scratch: Path, *, options: argparse.Namespace) -> None:
+async def _serve(
+    given: Settings, listener: socket.socket, scratch: Path, store: Store | None, *, options: argparse.Namespace
+) -> None:
     adopt_orphans()
     settings, parent = given.with_credentials(), options.parent_pipe
     endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -127,15 +137,19 @@ async def _serve(given: Settings, listener: socket.socket, scratch: Path, *, opt
     recorder = Recorder()
     registry = Registry(account_id=settings.account_id, region=settings.region)
     scheduler = Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s)
-    packages = PackageStore(scratch / "packages")
+    packages = PackageStore((store.folder if store else scratch) / "packages")
+    contents = restore(store, registry, packages) if store else Contents()
     dispatcher = Dispatcher(scheduler, _maker(settings, role, recorder, packages, scratch / "environments"))
-    clock = Clock()
-    invoker, queue = _invoking(registry, dispatcher, clock)
+    clock = Clock(ahead_s=contents.ahead_s)
+    invoker, queue = _invoking(registry, dispatcher, clock, store)
     verifier = None if options.unsigned else Verifier([user, role], region=settings.region)
     presign = Presigner(user, settings.region) if verifier else None
-    account = Account(registry, packages, dispatcher, Changes(dispatcher.retire), recorder, endpoint, presign)
+    account = Account(registry, packages, dispatcher, Changes(dispatcher.retire), recorder, endpoint, presign, store)
     wire = Wire()
     app = FrontDoor(invoker, wire, Pages(account, wire, clock, verifier).application(), verifier)
+
+    for event in contents.events:
+        queue.resume(event)
 
     server = uvicorn.Server(_config(app))
     parent_pid = os.getppid() if parent else 0
@@ -150,9 +164,13 @@ async def _serve(given: Settings, listener: socket.socket, scratch: Path, *, opt
     ticking.cancel()
     queue.stop()
     await dispatcher.stop()
+    if store:
+        store.close()
 
 
-def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple[Invoker, EventQueue]:
+def _invoking(
+    registry: Registry, dispatcher: Dispatcher, clock: Clock, store: Store | None
+) -> tuple[Invoker, EventQueue]:
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(
         submit=dispatcher.submit,
@@ -162,7 +180,7 @@ def _invoking(registry: Registry, dispatcher: Dispatcher, clock: Clock) -> tuple
         deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT)),
         bury=lose_dead_letter,
     )
-    queue = EventQueue(clock, ways)
+    queue = EventQueue(clock, ways, journal=store)
     invoker = Invoker(registry, dispatcher, queue, clock)
     return invoker, queue
 
@@ -213,6 +231,8 @@ def _end_with_parent(server: uvicorn.Server) -> None:
 def _tick(dispatcher: Dispatcher, server: uvicorn.Server, parent_pid: int) -> None:
     dispatcher.tick()
     reap_orphans(pid for e in dispatcher.environments.values() for pid in e.pids)
+    if parent_pid:
+        shorten()
     # a fork of the parent may hold the pipe open after its death
     if parent_pid and os.getppid() != parent_pid:
         server.should_exit = True
@@ -227,7 +247,8 @@ def _maker(
     def make(env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None]) -> Environment:
         opt = packages.opt_of([layer.package for layer in version.layers])
         paths = (*(module_folders(opt) if opt else ()), *own_paths)
-        stream = recorder.stream(version.config.name, log_stream_name(version.version))
+        variables = process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths)
+        stream = log_stream(recorder, version, initialization_type=variables["AWS_LAMBDA_INITIALIZATION_TYPE"])
 
         def sandbox(environment: Environment) -> Sandbox:
             return Sandbox(
@@ -244,7 +265,7 @@ def _maker(
             sandbox=sandbox,
             stream=stream,
             argv=[*start, *paths],
-            variables=process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths),
+            variables=variables,
             extensions=executables(opt) if opt else (),
             record=recorder.record,
             notify=notify,
@@ -253,6 +274,16 @@ def _maker(
     return make
 
 
-def log_stream_name(version: str) -> str:
-    """`YYYY/MM/DD/[VERSION]` and 32 hexadecimal digits, in UTC."""
-    return f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
+def log_stream(recorder: Recorder, version: FunctionVersion, *, initialization_type: str) -> LogStream:
+    """An environment's own log stream; its name ends with 32 hexadecimal digits."""
+    config, today, instance = version.config, datetime.now(UTC), secrets.token_hex(16)
+    origin = Origin(
+        function_name=config.name,
+        version=version.version,
+        memory_mb=config.memory_mb,
+        instance_id=f"{today:%Y/%m/%d}/{config.name}[{version.version}]{instance}",
+        region=version.arn.split(":")[3],
+        initialization_type=initialization_type,
+        logging=config.logging,
+    )
+    return recorder.stream(origin, stream_name(config, version.version, today, instance))
