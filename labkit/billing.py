@@ -54,7 +54,7 @@ def bill(trace: Trace, *, architecture: str = "x86_64", prices: PriceTable = US_
     >>> bill(trace).usd        # 128 MB for 4 ms, one request
     2.0834e-07
     """
-    billed_s = billed_ms(trace.duration_s, trace.init_s) / 1000
+    billed_s = billed_ms(trace.duration_s, trace.startup_s) / 1000
     gb_s = billed_s * trace.memory_mb / 1024
     usd = gb_s * prices.per_gb_s[architecture] + prices.per_million_requests / 1_000_000
     return Bill(billed_s, gb_s, usd, prices)

@@ -136,7 +136,8 @@ class Trace:
     """The one record that an invocation leaves: plots, bills, checks and REPORT lines are functions of it.
 
     `queued_s`: from the request's arrival until its event is handed to the handler, init included.
-    `init_s` is None on a warm invocation. `duration_s` is the handler's own time, as in REPORT.
+    `init_s` is None on a warm invocation, and where SnapStart restored the environment: then it is `restore_s`, the
+    hooks after the restore. `duration_s` is the handler's own time and, as in REPORT, that of the extensions after it.
     """
 
     request_id: str
@@ -153,10 +154,16 @@ class Trace:
     error_type: str | None = None
     init_s: float | None = None
     phases: InitPhases | None = None
+    restore_s: float | None = None
+
+    @property
+    def startup_s(self) -> float | None:
+        """What is billed before the handler: the init, or the restore."""
+        return self.init_s if self.restore_s is None else self.restore_s
 
     @property
     def cold(self) -> bool:
-        return self.init_s is not None
+        return self.startup_s is not None
 
     @property
     def total_s(self) -> float:

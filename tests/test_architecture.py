@@ -44,7 +44,7 @@ MAY = {
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
     ),
     "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
-    "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client"}),
+    "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},
         {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets"},
@@ -117,7 +117,7 @@ HOMES = {
     "httpcore": {"services", "forwarding"},
     "labkit.scheduler": {"dispatcher", "composition"},
     "labkit.actions": {"dispatcher"},
-    "labkit.emulator.sandbox": {"environment", "environments", "server"},
+    "labkit.emulator.sandbox": {"environment", "environments", "run", "server"},
 }
 
 
@@ -235,6 +235,8 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_random_walk",
         "test_notebooks",
         "test_outcomes",
+        "test_life",
+        "test_errors_table",
     }
     stems = {p.stem for p in FILES} | {p.parent.name for p in FILES}
     for path in TESTS:

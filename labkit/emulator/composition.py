@@ -46,8 +46,8 @@ class Composition:
 
     def pids(self) -> Iterable[int]:
         """Processes that are somebody's here."""
-        ours = (self.services.pid, *(environment.pid for environment in self.dispatcher.environments.values()))
-        return (pid for pid in ours if pid)
+        moto = [self.services.pid] if self.services.pid else []
+        return [*moto, *(pid for environment in self.dispatcher.environments.values() for pid in environment.pids)]
 
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""

@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from labkit import actions as rules
-from labkit.emulator.environment import Environment, Invocation
+from labkit.emulator.environment import Environment
+from labkit.emulator.invocation import Invocation
 from labkit.emulator.registry import FunctionVersion
 from labkit.errors import ServiceFault, TooManyRequests
 from labkit.model import Phase
@@ -94,6 +95,7 @@ class Dispatcher:
         busy = [e for e in mine if e.phase is Phase.INVOKE or (e.phase is Phase.INIT and not e.provisioned)]
         for environment in busy:
             environment.abort(message)
+            self._watch_soon()
         return len(busy)
 
     def tick(self) -> None:
@@ -109,6 +111,7 @@ class Dispatcher:
             self.provision(version, 0)
         for environment in list(self.environments.values()):
             environment.abort("the emulator stops")
+        self._watch_soon()
         while self.environments:
             self._ended.clear()
             await self._ended.wait()
@@ -130,6 +133,7 @@ class Dispatcher:
                     )
                 case rules.Stop(env_id):
                     self.environments[env_id].stop()
+                    self._watch_soon()  # extensions have a deadline for their shutdown
 
     def _assign(self, request_id: str, env_id: str) -> None:
         self._watch_soon()

@@ -9,6 +9,9 @@ log stream stay, and the next `assign` starts a new process whose init counts ag
 Free from its *response* on, not from its next poll: the official client needs 118 microseconds in between.
 Frozen (SIGSTOP of the tree) when it has polled and nothing came for FREEZE_AFTER_S, so that a caller in a loop does
 not pay for two signals a call; thawed before the next event is written.
+With extensions a caller has its answer at the runtime's response too, but the environment is free only when the
+runtime and all that hear of invocations have asked again. That time is in REPORT's duration and under the function's
+timeout (Lambda bills it: docs "Lambda extensions"). What ends is shut down as run.py says; no caller waits for that.
 Deadlines, memory and freezing are looked at by `watch`, which the dispatcher calls every few milliseconds until all
 environments stand still; nothing is scheduled per invocation.
 """
@@ -16,60 +19,24 @@ environments stand still; nothing is scheduled per invocation.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
+from pathlib import Path
 
-from labkit.emulator.recorder import Entry, LogStream, phases_of
+from labkit.emulator.endings import error_body, error_type_of, extension_words
+from labkit.emulator.extensions import Extensions, about_function
+from labkit.emulator.invocation import Invocation, Result
+from labkit.emulator.recorder import Entry, LogStream
 from labkit.emulator.registry import FunctionVersion
-from labkit.emulator.runtime_api import Channel, event_message
+from labkit.emulator.run import Run
+from labkit.emulator.runtime_api import Channel, Verdict, event_message
 from labkit.emulator.sandbox import Sandbox
 from labkit.model import InitPhases, Phase, Status, Trace
 
 INIT_TIMEOUT_S = 10.0
-PROVISIONED_INIT_TIMEOUT_S = 130.0  # at least; a longer timeout of the function's holds for its init too
-FREEZE_AFTER_S = 0.004
+LONG_INIT_TIMEOUT_S = 130.0  # provisioned or with SnapStart; the function's timeout if that is longer
 MIB = 1024 * 1024
-
-
-@dataclass(slots=True)
-class Invocation:
-    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once."""
-
-    request_id: str
-    version: FunctionVersion
-    function_arn: str
-    payload: bytes
-    arrived: float
-    arrived_at: float
-    result: asyncio.Future[Result]
-    client_context: str = ""
-    trace_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    payload: bytes
-    failed: bool
-    entry: Entry
-    trace: Trace
-
-
-@dataclass(slots=True)
-class _Run:
-    """What one process of the environment is doing."""
-
-    spawned: float
-    initialised: bool = False
-    init_error: tuple[str, bytes] | None = None
-    killed_for: Status | None = None
-    out_of_memory: bool = False
-    parked: Channel | None = None  # a `next` that waits for an event, since `parked_at`
-    parked_at: float = 0.0
-    frozen: bool = False
-    channels: list[Channel] = field(default_factory=list)
 
 
 class Environment:
@@ -84,6 +51,7 @@ class Environment:
         stream: LogStream,
         argv: Sequence[str],
         variables: Mapping[str, str],
+        extensions: Sequence[str],
         record: Callable[[Trace], None],
         notify: Callable[[Environment, str], None],
         provisioned: bool = False,
@@ -97,15 +65,18 @@ class Environment:
         self.max_memory = 0
         self._argv = argv
         self._variables = variables
+        self._paths = extensions  # the executables of external ones
         self._notify = notify
         self._record = record
         self._sandbox = sandbox(self)
         self._server: asyncio.Server | None = None
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._entry = Entry()
         self._began = 0.0
         self._init_s: float | None = None  # of a successful init phase, until the first invocation reports it
+        self._restore_s: float | None = None  # likewise, where SnapStart restored it
         self._phases: InitPhases | None = None
+        self._answered: Trace | None = None  # of an invocation that extensions still work on
         self._waited_s = 0.0
         self._delivered = False
         self._last_resident = 0
@@ -131,10 +102,8 @@ class Environment:
         run = self._run
         if run is None:
             self._spawn_again()
-        elif run.parked is not None:
-            if run.frozen:
-                run.frozen = False
-                self._sandbox.thaw()
+        elif run.parked is not None and not run.over:  # else it waits for the run's end
+            run.thaw()
             self._deliver(run.parked)
 
     def stop(self) -> None:
@@ -147,42 +116,43 @@ class Environment:
             return
         self.phase = Phase.SHUTDOWN  # from here on it is not "finished", which would bring it the next invocation
         if self.invocation:
-            self._fail("Runtime.ExitError", f"RequestId: {self.invocation.request_id} Error: {message}")
+            body = error_body("Runtime.ExitError", f"RequestId: {self.invocation.request_id} Error: {message}")
+            self._finish(body, failed=True, status=Status.ERROR, error_type="Runtime.ExitError")
         if self._run is None:
             self._close()
-        else:
-            self._sandbox.kill()
+        elif self._run.shutdown is None:
+            self._run.end("spindown")
 
     def watch(self, now: float) -> None:
         """Looks at deadlines and memory while something runs, and freezes what has nothing to do."""
         run = self._run
-        if run is None or run.killed_for or run.out_of_memory or self.phase is Phase.SHUTDOWN:
+        if run is None:
             return
-        if self.phase is Phase.IDLE:
-            self._freeze_when_due(run, now)
+        if run.shutdown is not None:
+            run.shut_down(now)
+        elif run.over:
             return
+        elif self.phase is Phase.IDLE:
+            run.freeze_when_due(now)
+        else:
+            self._check_limits(run, now)
+
+    def _check_limits(self, run: Run, now: float) -> None:
         resident = self._sandbox.resident_bytes()
         self.max_memory = max(self.max_memory, resident)
         if resident > self.version.config.memory_mb * MIB:
             run.out_of_memory = True
-            self._sandbox.kill()
-        elif self.phase is Phase.INIT:
-            if now - run.spawned > self._init_timeout_s:
-                run.killed_for = Status.TIMEOUT
-                self._sandbox.kill()
-        elif now - self._began > self.version.config.timeout_s:
+            self._give_up(run, "failure")
+        elif now > self._deadline(run):
             run.killed_for = Status.TIMEOUT
-            self._sandbox.kill()
+            self._give_up(run, "timeout")
 
-    def _freeze_when_due(self, run: _Run, now: float) -> None:
-        if run.parked is not None and not run.frozen and now - run.parked_at >= FREEZE_AFTER_S:
-            run.frozen = True
-            self._sandbox.freeze()
-
-    @property
-    def _init_timeout_s(self) -> float:
-        """Developer guide, "Understanding the Lambda execution environment lifecycle"."""
-        return max(PROVISIONED_INIT_TIMEOUT_S, self.version.config.timeout_s) if self.provisioned else INIT_TIMEOUT_S
+    def _deadline(self, run: Run) -> float:
+        timeout_s = self.version.config.timeout_s
+        if self.phase is Phase.INVOKE:
+            return self._began + timeout_s
+        long = self.provisioned or run.snap_start  # developer guide, "execution environment lifecycle"
+        return run.init_deadline(max(LONG_INIT_TIMEOUT_S, timeout_s) if long else INIT_TIMEOUT_S)
 
     @property
     def moving(self) -> bool:
@@ -192,6 +162,10 @@ class Environment:
     @property
     def pid(self) -> int | None:
         return self._sandbox.pid
+
+    @property
+    def pids(self) -> list[int]:
+        return self._sandbox.pids
 
     def memory_bytes(self) -> int:
         return self._sandbox.resident_bytes()
@@ -213,8 +187,12 @@ class Environment:
             "AWS_LAMBDA_LOG_STREAM_NAME": self.stream.name,
             "LAMBDA_TASK_ROOT": str(self._sandbox.task),
         }
-        self._run = _Run(spawned=time.monotonic())
-        self._sandbox.start(self._argv, variables)
+        version, snap_start = self.version, self._variables.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+        about = about_function(version.config, version.version, version.arn)
+        extensions = Extensions(self, [Path(path).name for path in self._paths], about)
+        run = self._run = Run(self._sandbox, time.monotonic(), extensions, snap_start)
+        if not run.start(self._argv, variables, self._paths):
+            self._give_up(run, "failure")
 
     def _spawn_again(self) -> None:
         try:
@@ -227,7 +205,7 @@ class Environment:
         self.stream.write(output)
 
     def on_exit(self, returncode: int) -> None:
-        """The process ended, by itself or by us."""
+        """The process and its extensions ended, by themselves or by us."""
         run, self._run = self._run, None
         assert run is not None
         for channel in run.channels:
@@ -236,42 +214,62 @@ class Environment:
             self._close()
         elif self.phase is Phase.INIT:
             self._init_ended_badly(run)
+        elif self.invocation and run.ended_idle:
+            self._spawn_again()
         elif self.invocation:
             self._crashed(self.invocation, run, returncode)
+        elif self.phase is Phase.INVOKE:
+            self._free()
         elif self.provisioned:  # died idle: who promised it ready needs another
             self.phase = Phase.SHUTDOWN
             self._close()
 
-    def _init_ended_badly(self, run: _Run) -> None:
+    def on_member_exit(self, name: str, returncode: int) -> None:
+        """One process of several ended: the runtime (""), or an extension, which no environment survives."""
+        run = self._run
+        assert run is not None
+        if run.shutdown is not None:
+            run.shut_down(time.monotonic())
+        elif not run.over:
+            if name:
+                run.extensions.failed(name, "Exited", "")
+                run.extension_failed("Extension.Crash", extension_words(returncode))
+            self._give_up(run, "failure", returncode)
+
+    def _give_up(self, run: Run, reason: str, returncode: int = 0) -> None:
+        """What runs is over. Where extensions must be shut down its caller does not wait for that."""
+        if run.over:
+            return
+        run.over = True
+        run.ended_idle = self.phase is Phase.IDLE
+        if run.extensions and self.invocation and self.phase is Phase.INVOKE:
+            self._crashed(self.invocation, run, returncode)
+        elif self._answered is not None:
+            self._lengthen(self._answered, status=run.killed_for)
+        run.end(reason)
+
+    def _init_ended_badly(self, run: Run) -> None:
         self._report_init(run, "init")
         self.phase = Phase.IDLE
         self._notify(self, "init_failed")
 
-    def _report_init(self, run: _Run, phase: str) -> None:
-        status, error_type = ("timeout", None) if run.killed_for else ("error", _init_error_type(run))
-        self.stream.end_init(time.monotonic() - run.spawned, phase=phase, status=status, error_type=error_type)
+    def _report_init(self, run: Run, phase: str) -> None:
+        for line in run.extensions.lines():
+            self.stream.write_line(line)
+        status, error_type = ("timeout", None) if run.killed_for else ("error", run.error_type())
+        now = time.monotonic()
+        if run.restoring is None:
+            self.stream.end_init(now - run.spawned, phase=phase, status=status, error_type=error_type)
+        else:
+            self.stream.end_restore(now - run.restoring, status=status, error_type=error_type)
 
-    def _crashed(self, invocation: Invocation, run: _Run, returncode: int) -> None:
-        request = f"RequestId: {invocation.request_id} Error: "
+    def _crashed(self, invocation: Invocation, run: Run, returncode: int) -> None:
         if not run.initialised:
             self._report_init(run, "invoke")
         self._open_entry(invocation)
-        if run.killed_for is Status.TIMEOUT:
-            words = f"Task timed out after {self.version.config.timeout_s:.2f} seconds"
-            now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-            self._entry.closing = f"{now}.{int(time.time() * 1000) % 1000:03d}Z {invocation.request_id} {words}\n\n"
-            self._fail("Sandbox.Timedout", request + words, status=Status.TIMEOUT)
-        elif run.out_of_memory:
-            self._fail(
-                "Runtime.ExitError",
-                request + "Runtime exited with error: signal: killed",
-                reported="Runtime.OutOfMemory",
-            )
-        elif run.init_error:
-            error_type, body = run.init_error
-            self._finish(body, failed=True, status=Status.ERROR, error_type=error_type)
-        else:
-            self._fail("Runtime.ExitError", request + exit_words(returncode))
+        failure = run.failure(invocation.request_id, self.version.config.timeout_s, returncode)
+        self._entry.closing = failure.closing
+        self._finish(failure.body, failed=True, status=failure.status, error_type=failure.reported)
 
     def _close(self) -> None:
         if self._server:
@@ -289,24 +287,77 @@ class Environment:
         if run is None:
             channel.close()
             return
+        run.extensions.closed, run.answered = True, ""
         run.parked, run.parked_at = channel, time.monotonic()
-        if not run.initialised:
-            self._initialised(run)
-        if self.phase is Phase.INVOKE and not self._delivered:
-            self._deliver(channel)
+        self._advance(run)
 
-    def _initialised(self, run: _Run) -> None:
+    def on_extensions_registered(self) -> None:
+        self._sandbox.release()
+
+    def on_extension_next(self) -> None:
+        if self._run:
+            self._run.parked_at = time.monotonic()
+            self._advance(self._run)
+
+    def on_extension_error(self, error_type: str) -> None:
+        """An extension says that it cannot go on; it is about to exit."""
+        run = self._run
+        if run and not run.over:
+            run.extension_failed(error_type, extension_words(0))
+            self._give_up(run, "failure")
+
+    def on_extension(self, channel: Channel, method: bytes, path: bytes, body: bytes) -> None:
+        if self._run is None:
+            channel.close()
+        else:
+            self._run.extensions.answer(channel, method, path, body)
+
+    def _advance(self, run: Run) -> None:
+        """Goes on when everybody has asked for an event who must have."""
+        if run.over or run.parked is None:
+            return
+        if not run.initialised and run.ready:
+            self._initialised(run)
+        if self.phase is not Phase.INVOKE or not run.initialised or run.parked is None:
+            return  # a dispatcher that heard "ready" may have handed the next event out already
+        if self.invocation:
+            self._deliver(run.parked)  # once more, if it is asked for twice, as Lambda does
+        elif not run.lingers:
+            self._free()
+
+    def _free(self) -> None:
+        if self._answered is not None:
+            self._lengthen(self._answered)
+        self.phase = Phase.IDLE
+        self._notify(self, "finished")
+
+    def _initialised(self, run: Run) -> None:
         run.initialised = True
+        now = time.monotonic()
+        for line in run.extensions.lines():
+            self.stream.write_line(line)
+        if run.restored(now) is not None:
+            self.stream.end_restore(run.restored_s or 0.0)
         if self.phase is not Phase.INIT:
             return  # suppressed init: part of the invocation's duration
-        now = time.monotonic()
-        self.stream.end_init(now - run.spawned)
+        if run.restored_s is None:
+            self.stream.end_init(now - run.spawned)
         if not self.provisioned:  # that is done ahead: no invocation is cold for it
-            self._init_s = now - run.spawned
-            self._phases = _phases(self._sandbox.read_report(), run.spawned, now)
+            self._init_s = now - run.spawned if run.restored_s is None else None
+            self._restore_s = run.restored_s
+            self._phases = run.phases(now)
         self._note_memory()
         self.phase = Phase.IDLE
         self._notify(self, "ready")
+
+    def on_restore_next(self) -> Verdict:
+        verdict = self._run.restore_begins() if self._run else False
+        if verdict is True:
+            self.stream.begin_restore()
+        return verdict
+
+    def on_restore_error(self, error_type: str, body: bytes) -> Verdict:
+        return self._run.restore_failed(error_type, body) if self._run else False
 
     def _deliver(self, channel: Channel) -> None:
         assert self.invocation is not None
@@ -315,10 +366,17 @@ class Environment:
         self._run.parked = None
         self._open_entry(invocation)
         deadline_s = time.time() + version.config.timeout_s - (time.monotonic() - self._began)
+        deadline_ms = int(deadline_s * 1000)
+        self._run.extensions.send_invoke(
+            deadline_ms=deadline_ms,
+            request_id=invocation.request_id,
+            function_arn=invocation.function_arn,
+            trace_id=invocation.trace_id,
+        )
         channel.write(
             event_message(
                 request_id=invocation.request_id,
-                deadline_ms=int(deadline_s * 1000),
+                deadline_ms=deadline_ms,
                 function_arn=invocation.function_arn,
                 trace_id=invocation.trace_id,
                 client_context=invocation.client_context,
@@ -332,45 +390,39 @@ class Environment:
             self._delivered = True
             self._entry = self.stream.begin(invocation.request_id, invocation.function_arn, invocation.trace_id)
 
-    def on_response(self, request_id: str, body: bytes) -> bool:
+    def on_response(self, request_id: str, body: bytes) -> Verdict:
         if not self._runs(request_id):
-            return False
+            return self._run.answered_twice(request_id, "InvocationResponse") if self._run else False
         self._finish(body, failed=False, status=Status.SUCCESS)
         return True
 
-    def on_error(self, request_id: str, error_type: str, body: bytes) -> bool:
+    def on_error(self, request_id: str, error_type: str, body: bytes) -> Verdict:
         if not self._runs(request_id):
-            return False
-        said = _error_type_of(body) or error_type
+            return self._run.answered_twice(request_id, "InvocationErrorResponse") if self._run else False
+        said = error_type_of(body) or error_type
         self._finish(body, failed=True, status=Status.ERROR, error_type=said)
         return True
 
-    def on_init_error(self, error_type: str, body: bytes) -> bool:
-        if self._run is None or self._run.initialised:
-            return False
-        self._run.init_error = (_error_type_of(body) or error_type, body)
-        return True
+    def on_init_error(self, error_type: str, body: bytes) -> Verdict:
+        return self._run.init_failed(error_type, body) if self._run else False
 
     def _runs(self, request_id: str) -> bool:
         return self._delivered and self.invocation is not None and self.invocation.request_id == request_id
 
     # --- the end of an invocation
 
-    def _fail(
-        self, error_type: str, message: str, *, status: Status = Status.ERROR, reported: str | None = None
-    ) -> None:
-        body = json.dumps({"errorType": error_type, "errorMessage": message}).encode()
-        self._finish(body, failed=True, status=status, error_type=reported or error_type)
-
     def _finish(self, body: bytes, *, failed: bool, status: Status, error_type: str | None = None) -> None:
         now = time.monotonic()
         invocation, self.invocation = self.invocation, None
         assert invocation is not None
+        if self._run:
+            self._run.answered = invocation.request_id
         self._open_entry(invocation)
         self._sandbox.drain()
         self._note_memory()
         config = self.version.config
         init_s, self._init_s = self._init_s, None
+        restore_s, self._restore_s = self._restore_s, None
         trace = Trace(
             request_id=invocation.request_id,
             function_name=config.name,
@@ -386,14 +438,26 @@ class Environment:
             error_type=error_type,
             init_s=init_s,
             phases=self._phases if init_s is not None else None,
+            restore_s=restore_s,
         )
         self._entry.trace, self._entry.produced_bytes = trace, 0 if failed else len(body)
         self._record(trace)
         if not invocation.result.done():
             invocation.result.set_result(Result(body, failed, self._entry, trace))
-        if self.phase is Phase.INVOKE:
-            self.phase = Phase.IDLE
-            self._notify(self, "finished")
+        if self.phase is not Phase.INVOKE:
+            return
+        if self._run is not None and self._run.lingers:
+            self._answered = trace
+        else:
+            self._free()
+
+    def _lengthen(self, trace: Trace, status: Status | None = None) -> None:
+        """Extensions have finished after the answer: the log and the bill hold their time too."""
+        self._answered = None
+        self._sandbox.drain()
+        longer = replace(trace, duration_s=time.monotonic() - self._began, status=status or trace.status)
+        self._entry.trace = longer
+        self._record(longer)
 
     def _note_memory(self) -> None:
         """The peak changes only when the resident set does: one cheap look says whether to take the dear one."""
@@ -401,37 +465,3 @@ class Environment:
         if resident and resident != self._last_resident:
             self._last_resident = resident
             self.max_memory = max(self.max_memory, self._sandbox.peak_bytes())
-
-
-def exit_words(returncode: int) -> str:
-    """Lambda's words for a runtime that ended without an answer."""
-    if returncode < 0:
-        return f"Runtime exited with error: signal: {SIGNAL_WORDS.get(-returncode, str(-returncode))}"
-    if returncode > 0:
-        return f"Runtime exited with error: exit status {returncode}"
-    return "Runtime exited without providing a reason"
-
-
-SIGNAL_WORDS = {1: "hangup", 2: "interrupt", 6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
-
-
-def _init_error_type(run: _Run) -> str:
-    if run.out_of_memory:
-        return "Runtime.OutOfMemory"
-    return run.init_error[0] if run.init_error else "Runtime.ExitError"
-
-
-def _error_type_of(body: bytes) -> str | None:
-    with suppress(ValueError):
-        said = json.loads(body)
-        if isinstance(said, dict) and isinstance(said.get("errorType"), str):
-            return str(said["errorType"])
-    return None
-
-
-def _phases(report: bytes, spawned: float, ready: float) -> InitPhases | None:
-    with suppress(ValueError):
-        said = json.loads(report)
-        if isinstance(said, dict):
-            return phases_of(said, spawned, ready)
-    return None

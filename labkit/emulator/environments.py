@@ -10,13 +10,14 @@ from pathlib import Path
 
 from labkit.emulator.dispatcher import Maker
 from labkit.emulator.environment import Environment
+from labkit.emulator.extensions import executables
 from labkit.emulator.loglines import Origin, stream_name
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.recorder import LogStream, Recorder
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.signing import Credentials
-from labkit.emulator.variables import module_folders, process_variables
+from labkit.emulator.variables import initialization_type, module_folders, process_variables
 from labkit.settings import Settings
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "runtime" / "bootstrap.py"
@@ -33,13 +34,18 @@ def maker(settings: Settings, role: Credentials, recorder: Recorder, packages: P
         paths = (*(module_folders(opt) if opt else ()), *own_paths)
         variables = {
             **process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths),
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency" if provisioned else "on-demand",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type(version, provisioned=provisioned),
         }
         stream = log_stream(recorder, version, initialization_type=variables["AWS_LAMBDA_INITIALIZATION_TYPE"])
 
         def sandbox(environment: Environment) -> Sandbox:
-            code = packages.folder_of(version.package)
-            return Sandbox(folder / env_id, code, on_output=environment.on_output, on_exit=environment.on_exit)
+            return Sandbox(
+                folder / env_id,
+                packages.folder_of(version.package),
+                on_output=environment.on_output,
+                on_exit=environment.on_exit,
+                on_member_exit=environment.on_member_exit,
+            )
 
         return Environment(
             env_id,
@@ -48,6 +54,7 @@ def maker(settings: Settings, role: Credentials, recorder: Recorder, packages: P
             stream=stream,
             argv=[*start, *paths],
             variables=variables,
+            extensions=executables(opt) if opt else (),
             record=recorder.record,
             notify=notify,
             provisioned=provisioned,

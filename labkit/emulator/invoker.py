@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labkit.emulator.clock import Clock
 from labkit.emulator.dispatcher import Dispatcher
-from labkit.emulator.environment import Invocation, Result
+from labkit.emulator.invocation import Invocation, Result
 from labkit.emulator.queue import EventQueue
 from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.wire import check_event

@@ -152,12 +152,17 @@ def restore_start(origin: Origin, now: float) -> str:
     return _event(origin, INFO, now, "restoreStart", record)
 
 
-def restore_report(origin: Origin, now: float, restore_s: float, *, status: str = "success") -> str:
+def restore_report(
+    origin: Origin, now: float, restore_s: float, *, status: str = "success", error_type: str | None = None
+) -> str:
+    """One for each restore; the text has a status only if it failed."""
     if not origin.as_json:
         failed = "" if status == "success" else f"\tStatus: {status}"
+        failed += f"\tError Type: {error_type}" if error_type else ""
         return f"RESTORE_REPORT Restore Duration: {restore_s * 1000:.2f} ms{failed}\n"
     rank = INFO if status == "success" else WARN
-    return _event(origin, rank, now, "restoreReport", {"status": status, "metrics": {"durationMs": _ms(restore_s)}})
+    record = {"status": status, **({"errorType": error_type} if error_type else {})}
+    return _event(origin, rank, now, "restoreReport", {**record, "metrics": {"durationMs": _ms(restore_s)}})
 
 
 def start(origin: Origin, now: float, request_id: str, function_arn: str = "", tracing: str = "") -> str:
@@ -209,12 +214,15 @@ def report_line(trace: Trace) -> str:
     parts = [
         f"REPORT RequestId: {trace.request_id}",
         f"Duration: {trace.duration_s * 1000:.2f} ms",
-        f"Billed Duration: {billed_ms(trace.duration_s, trace.init_s)} ms",
+        f"Billed Duration: {billed_ms(trace.duration_s, trace.startup_s)} ms",
         f"Memory Size: {trace.memory_mb} MB",
         f"Max Memory Used: {trace.max_memory_mb} MB",
     ]
     if trace.init_s is not None:
         parts.append(f"Init Duration: {trace.init_s * 1000:.2f} ms")
+    if trace.restore_s is not None:
+        parts.append(f"Restore Duration: {trace.restore_s * 1000:.2f} ms")
+        parts.append(f"Billed Restore Duration: {billed_ms(trace.restore_s, None)} ms")
     line = "\t".join(parts) + "\t"
     status, error_type = platform_status(trace)
     ends = {"timeout": "Status: timeout", "error": f"Status: error\tError Type: {error_type}"}
@@ -225,7 +233,7 @@ def _metrics(trace: Trace) -> dict[str, float]:
     init = {} if trace.init_s is None else {"initDurationMs": _ms(trace.init_s)}
     return {
         "durationMs": _ms(trace.duration_s),
-        "billedDurationMs": billed_ms(trace.duration_s, trace.init_s),
+        "billedDurationMs": billed_ms(trace.duration_s, trace.startup_s),
         "memorySizeMB": trace.memory_mb,
         "maxMemoryUsedMB": trace.max_memory_mb,
         **init,

@@ -19,7 +19,7 @@ from typing import Protocol
 from labkit.emulator import destinations
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import DeadLetter, Ending
-from labkit.emulator.environment import Invocation, Result
+from labkit.emulator.invocation import Invocation, Result
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.retries import Attempt, End, EndCondition, Progress, is_too_old, next_step
 from labkit.emulator.store import StoredEvent

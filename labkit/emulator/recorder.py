@@ -148,6 +148,13 @@ class LogStream:
             loglines.init_report(self.origin, now, init_s, phase=phase, status=status, error_type=error_type)
         )
 
+    def begin_restore(self) -> None:
+        self.write_line(loglines.restore_start(self.origin, self._clock()))
+
+    def end_restore(self, restore_s: float, *, status: str = "success", error_type: str | None = None) -> None:
+        now = self._clock()
+        self.write_line(loglines.restore_report(self.origin, now, restore_s, status=status, error_type=error_type))
+
     def write_line(self, line: str) -> None:
         """What the platform says; nothing, if a level keeps it back."""
         if line:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Protocol, cast
 
 import httptools
@@ -19,18 +21,29 @@ PREFIX = b"/2018-06-01/runtime/"
 NEXT = PREFIX + b"invocation/next"
 INIT_ERROR = PREFIX + b"init/error"
 INVOCATION = PREFIX + b"invocation/"
+RESTORE_NEXT = PREFIX + b"restore/next"
+RESTORE_ERROR = PREFIX + b"restore/error"
+EXTENSION_PATHS = (b"/2020-01-01/extension/", b"/2022-07-01/telemetry", b"/2020-08-15/logs")
+EXTENSION_HEADER = b"lambda-extension-"
 ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
 ERROR_TYPE = b"lambda-runtime-function-error-type"
 MOST_BYTES = 4 * RESPONSE_PAYLOAD_BYTES  # beyond this nobody reads on
 
 
+# True: accepted; False: this request id is not the one that runs; a text: the call is out of order, in AWS's words
+Verdict = bool | str
+
+
 class Client(Protocol):
-    """What an environment answers to its runtime. False: this request id is not the one that runs."""
+    """What an environment answers to its runtime and to extensions."""
 
     def on_next(self, channel: Channel) -> None: ...
-    def on_response(self, request_id: str, body: bytes) -> bool: ...
-    def on_error(self, request_id: str, error_type: str, body: bytes) -> bool: ...
-    def on_init_error(self, error_type: str, body: bytes) -> bool: ...
+    def on_response(self, request_id: str, body: bytes) -> Verdict: ...
+    def on_error(self, request_id: str, error_type: str, body: bytes) -> Verdict: ...
+    def on_init_error(self, error_type: str, body: bytes) -> Verdict: ...
+    def on_restore_next(self) -> Verdict: ...
+    def on_restore_error(self, error_type: str, body: bytes) -> Verdict: ...
+    def on_extension(self, channel: Channel, method: bytes, path: bytes, body: bytes) -> None: ...
 
 
 class Channel(asyncio.Protocol):
@@ -41,6 +54,7 @@ class Channel(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._error_type = ""
+        self.extension_headers: dict[str, str] = {}  # those of this request, without "lambda-extension-"
         self._body: list[bytes] = []
         self._size = 0
         self._transport: asyncio.Transport | None = None
@@ -70,6 +84,7 @@ class Channel(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._url, self._error_type, self._body, self._size = b"", "", [], 0
+        self.extension_headers.clear()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -77,6 +92,8 @@ class Channel(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(name) == len(ERROR_TYPE) and name.lower() == ERROR_TYPE:
             self._error_type = value.decode("latin-1")
+        elif name[:17].lower() == EXTENSION_HEADER:
+            self.extension_headers[name[17:].lower().decode("latin-1")] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
@@ -92,8 +109,27 @@ class Channel(asyncio.Protocol):
         elif method == b"POST" and self._url == INIT_ERROR:
             error_type = known_error_type(self._error_type)
             self._answer(self._client.on_init_error(error_type, b"".join(self._body)))
+        elif self._url.startswith(EXTENSION_PATHS):
+            self._client.on_extension(self, method, self._url, b"".join(self._body))
+        elif self._url in (RESTORE_NEXT, RESTORE_ERROR):
+            self._restore(method)
         else:
             self.refuse(404, "NotFound", f"The Runtime API has no {self._url.decode('latin-1')}.")
+
+    def _restore(self, method: bytes) -> None:
+        """SnapStart: the runtime is ready for its snapshot, or what runs after it failed."""
+        if method == b"GET" and self._url == RESTORE_NEXT:
+            verdict = self._client.on_restore_next()
+            if verdict is True:
+                self.reply(HTTPStatus.OK, {})
+                return
+        else:
+            error_type = known_error_type(self._error_type)
+            verdict = self._client.on_restore_error(error_type, b"".join(self._body))
+        if verdict is False:
+            self.refuse(404, "NotFound", "This environment was not initialised for SnapStart.")
+        else:
+            self._answer(verdict)
 
     def _finish(self, segments: list[bytes], body: bytes) -> None:
         match segments:
@@ -116,11 +152,16 @@ class Channel(asyncio.Protocol):
             f"({RESPONSE_PAYLOAD_BYTES} bytes)."
         )  # fmt: skip
         body = json.dumps({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message})
-        self._client.on_error(request_id, "Function.ResponseSizeTooLarge", body.encode())
+        verdict = self._client.on_error(request_id, "Function.ResponseSizeTooLarge", body.encode())
+        if verdict is not True:
+            self._answer(verdict)
+            return
         self.refuse(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
 
-    def _answer(self, known: bool) -> None:
-        if known:
+    def _answer(self, verdict: Verdict) -> None:
+        if isinstance(verdict, str):
+            self.refuse(403, "InvalidStateTransition", verdict)
+        elif verdict:
             self.write(ACCEPTED)
         else:
             self.refuse(400, "InvalidRequestID", "Invalid request ID")
@@ -132,9 +173,14 @@ class Channel(asyncio.Protocol):
             self._transport.write(message)
 
     def refuse(self, status: int, error_type: str, message: str) -> None:
-        body = json.dumps({"errorMessage": message, "errorType": error_type}).encode()
-        head = f"HTTP/1.1 {status} Refused\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.write(head.encode() + body)
+        self.reply(HTTPStatus(status), {"errorMessage": message, "errorType": error_type})
+
+    def reply(self, status: HTTPStatus, answer: Mapping[str, object], headers: Mapping[str, str] | None = None) -> None:
+        """Answers with JSON."""
+        body = json.dumps(answer).encode()
+        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n{more}"
+        self.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
 def known_error_type(error_type: str) -> str:

@@ -7,6 +7,11 @@ What is enforced, everywhere without privileges: own session of files (a task fo
 `tmp`), only the variables given, freeze and thaw of the whole process tree, open files, resident memory (watched,
 see environment.py). Not enforced: the network, the file system outside the folder, the number of processes.
 
+A runtime may have company: the executables of external extensions, in the runtime's process group, so that what
+freezes, kills or outlives one does so to all. The runtime leads the group and waits, before it does anything, until
+`release` (its lifeline's first byte); an extension inherits the lifeline too, so that the group stays tied to the
+emulator when the runtime has ended and the extensions have not.
+
 Nothing outlives the emulator: each process group holds the read end of a pipe, and the kernel kills the group when
 its write end, which only the emulator has, is closed (runtime/bootstrap.py). Processes that left the group are
 found by their environment variables: the emulator adopts orphans (PR_SET_CHILD_SUBREAPER).
@@ -26,6 +31,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from labkit.emulator import proc
@@ -51,7 +57,11 @@ def reap_orphans(known: Iterable[int]) -> None:
 
 
 class Sandbox:
-    """See the module's docstring. `on_output` gets bytes as they come, `on_exit` the return code once per process."""
+    """See the module's docstring.
+
+    `on_output` gets bytes as they come. `on_exit` gets the runtime's return code once, when its whole company has
+    ended; `on_member_exit` hears of each that ended before the last: its name, "" for the runtime, and its code.
+    """
 
     def __init__(
         self,
@@ -60,13 +70,18 @@ class Sandbox:
         *,
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None],
+        on_member_exit: Callable[[str, int], None] = lambda name, returncode: None,
     ) -> None:
         self.folder, self.task, self.tmp = folder, folder / "task", folder / "tmp"
-        self._on_output, self._on_exit = on_output, on_exit
+        self._on_output, self._on_exit, self._on_member_exit = on_output, on_exit, on_member_exit
         self._loop = asyncio.get_running_loop()
         self._process: subprocess.Popen[bytes] | None = None
         self._resident: proc.Resident | None = None
-        self._output = self._lifeline = self._report = self._pidfd = -1
+        self._output = self._lifeline = self._report = -1
+        self._shared: tuple[int, ...] = ()  # ends that extensions get: output, lifeline
+        self._pidfds: dict[int, int] = {}
+        self._extensions: dict[str, subprocess.Popen[bytes]] = {}
+        self._returncode: int | None = None  # of a runtime that ended before its company
         self._strays: set[int] = set()  # descendants outside the process group
         self._mark = f"TMPDIR={self.tmp}".encode()  # a variable that only this sandbox's processes have
         self._make_folders(package)
@@ -84,14 +99,23 @@ class Sandbox:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    def start(self, argv: Sequence[str], variables: Mapping[str, str]) -> None:
-        """Starts `argv LIFELINE REPORT ...`; the two descriptors replace `{lifeline}` and `{report}` in argv."""
+    @property
+    def pids(self) -> list[int]:
+        """Of the runtime and of its extensions, as long as they run."""
+        company = [process.pid for process in self._extensions.values()]
+        return [self._process.pid, *company] if self._process else company
+
+    def start(self, argv: Sequence[str], variables: Mapping[str, str], *, company: bool = False) -> None:
+        """Starts `argv LIFELINE REPORT ...`; the two descriptors replace `{lifeline}` and `{report}` in argv.
+
+        `company`: the runtime waits for `release`, and extensions may be started meanwhile.
+        """
         output, output_end = os.pipe()
         lifeline_end, lifeline = os.pipe()
         report, report_end = os.pipe()
         telemetry_end = os.dup(output_end)
         os.set_blocking(output, False)
-        ends = {"{lifeline}": str(lifeline_end), "{report}": str(report_end)}
+        ends = {"{lifeline}": f"{lifeline_end},wait" if company else str(lifeline_end), "{report}": str(report_end)}
         try:
             self._process = subprocess.Popen(
                 [ends.get(word, word) for word in argv],
@@ -103,6 +127,8 @@ class Sandbox:
                 pass_fds=(lifeline_end, report_end, telemetry_end),
                 process_group=0,
             )
+            if company:
+                self._shared = (os.dup(output_end), os.dup(lifeline_end))
         except BaseException:
             for fd in (output, lifeline, report):
                 os.close(fd)
@@ -111,10 +137,41 @@ class Sandbox:
             for fd in (output_end, lifeline_end, report_end, telemetry_end):
                 os.close(fd)
         self._output, self._lifeline, self._report = output, lifeline, report
+        self._returncode = None
         self._limit(self._process.pid)
         self._resident = proc.Resident(self._process.pid)
         self._loop.add_reader(output, self._read_output)
-        self._watch_exit(self._process)
+        self._watch_exit(self._process, self._exited)
+
+    def start_extension(self, path: str, variables: Mapping[str, str]) -> None:
+        """Starts an executable beside the runtime that waits. Raises OSError if it cannot be run."""
+        assert self._process is not None
+        output_end, lifeline_end = self._shared
+        process = subprocess.Popen(
+            [path],
+            cwd=self.task,
+            env={**variables, "TMPDIR": str(self.tmp)},
+            stdin=subprocess.DEVNULL,
+            stdout=output_end,
+            stderr=output_end,
+            pass_fds=(lifeline_end,),
+            process_group=self._process.pid,
+        )
+        name = Path(path).name
+        self._extensions[name] = process
+        self._limit(process.pid)
+        self._watch_exit(process, partial(self._extension_exited, name))
+
+    def release(self) -> None:
+        """Lets the runtime begin: every extension has registered."""
+        self._close_shared()
+        with suppress(OSError):
+            os.write(self._lifeline, b"\0")
+
+    def _close_shared(self) -> None:
+        for fd in self._shared:
+            os.close(fd)
+        self._shared = ()
 
     def _limit(self, pid: int) -> None:
         if hasattr(resource, "prlimit"):
@@ -122,37 +179,65 @@ class Sandbox:
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
                 resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
 
-    def _watch_exit(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch_exit(self, process: subprocess.Popen[bytes], exited: Callable[[subprocess.Popen[bytes]], None]) -> None:
         if hasattr(os, "pidfd_open"):
-            self._pidfd = os.pidfd_open(process.pid)
-            self._loop.add_reader(self._pidfd, self._exited, process)
+            pidfd = self._pidfds[process.pid] = os.pidfd_open(process.pid)
+            self._loop.add_reader(pidfd, exited, process)
             return
 
         def wait() -> None:
             process.wait()
             with suppress(RuntimeError):  # the loop may be closed by now
-                self._loop.call_soon_threadsafe(self._exited, process)
+                self._loop.call_soon_threadsafe(exited, process)
 
         threading.Thread(target=wait, daemon=True).start()
 
+    def _forget_pidfd(self, pid: int) -> None:
+        pidfd = self._pidfds.pop(pid, None)
+        if pidfd is not None:
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+
     def _exited(self, process: subprocess.Popen[bytes]) -> None:
-        if self._process is not process:
+        if self._process is not process or self._returncode is not None:
+            return
+        self._returncode = process.wait()
+        self._forget_pidfd(process.pid)
+        if self._extensions:
+            self.drain()
+            self._on_member_exit("", self._returncode)
+        else:
+            self._over()
+
+    def _extension_exited(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        if self._extensions.get(name) is not process:
             return
         returncode = process.wait()
+        self._forget_pidfd(process.pid)
+        self.drain()
+        del self._extensions[name]
+        if self._returncode is None or self._extensions:
+            self._on_member_exit(name, returncode)
+        else:
+            self._over()
+
+    def _over(self) -> None:
+        """The last of the company has ended."""
+        assert self._returncode is not None
         self.kill()
         self.drain()
         self._close()
-        self._process = None
+        self._process, returncode = None, self._returncode
         self._on_exit(returncode)
 
     def _close(self) -> None:
-        for fd in (self._output, self._pidfd):
-            if fd >= 0:
-                self._loop.remove_reader(fd)
-        for fd in (self._output, self._pidfd, self._lifeline, self._report):
+        if self._output >= 0:
+            self._loop.remove_reader(self._output)
+        self._close_shared()
+        for fd in (self._output, self._lifeline, self._report):
             if fd >= 0:
                 os.close(fd)
-        self._output = self._lifeline = self._report = self._pidfd = -1
+        self._output = self._lifeline = self._report = -1
         if self._resident:
             self._resident.close()
             self._resident = None
@@ -195,6 +280,23 @@ class Sandbox:
         self._strays.update(self._outside_the_group())
         self._signal(signal.SIGKILL)
 
+    @property
+    def runtime_alive(self) -> bool:
+        return self._process is not None and self._returncode is None
+
+    def terminate_runtime(self) -> None:
+        """Asks the runtime alone to end."""
+        if self._process is not None and self._returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill_members(self, spared: Iterable[str]) -> None:
+        """Ends the runtime and all extensions but these."""
+        condemned = [process for name, process in self._extensions.items() if name not in set(spared)]
+        if self._process is not None and self._returncode is None:
+            condemned.append(self._process)
+        for process in condemned:
+            process.kill()
+
     def _signal(self, number: int) -> None:
         if self._process is None:
             return
@@ -215,7 +317,8 @@ class Sandbox:
         """Memory of the process, and of its children as long as it has any (shared pages counted once)."""
         if self._process is None or self._resident is None:
             return 0
-        family = proc.descendants(self._process.pid)
+        family = [pid for pid in self.pids if pid != self._process.pid]
+        family += [below for pid in self.pids for below in proc.descendants(pid)]
         if not family:
             return self._resident.read_bytes()
         self._strays.update(pid for pid in family if _group_of(pid) != self._process.pid)

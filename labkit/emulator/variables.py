@@ -12,6 +12,7 @@ from pathlib import Path
 from labkit.emulator.loglines import log_variables
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.signing import Credentials
+from labkit.model import LATEST
 
 RESERVED = frozenset(
     [
@@ -37,12 +38,27 @@ RESERVED = frozenset(
 )
 """What a function's configuration may not set (developer guide, "Defined runtime environment variables")."""
 
+XRAY = {
+    "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+    "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+    "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
+    "_AWS_XRAY_DAEMON_PORT": "2000",
+}
+"""Where X-Ray's libraries send their segments: real ones say 169.254.79.129; here nobody listens, on this machine."""
+
 
 def module_folders(opt: Path) -> tuple[str, ...]:
     """Where Python looks for the modules of layers, in Lambda's order; `opt` stands for `/opt`."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folders = (opt / "python" / "lib" / version / "site-packages", opt / "python")
     return tuple(str(folder) for folder in folders if folder.is_dir())
+
+
+def initialization_type(version: FunctionVersion, *, provisioned: bool) -> str:
+    """How its environments begin: `provisioned-concurrency`, `snap-start` or `on-demand`."""
+    if provisioned:
+        return "provisioned-concurrency"
+    return "snap-start" if version.config.snap_start and version.version != LATEST else "on-demand"
 
 
 def process_variables(
@@ -66,8 +82,12 @@ def process_variables(
         "_HANDLER": config.handler,
         "TZ": ":UTC",
         "LANG": "en_US.UTF-8",
-        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin:{layers}/bin",
-        "LD_LIBRARY_PATH": f"/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/task/lib:{layers}/lib",
+        "SHLVL": "0",
+        "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin/:/bin:{layers}/bin",
+        "LD_LIBRARY_PATH": (
+            f"/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:{layers}/lib"
+        ),
+        **XRAY,
         "PYTHONPATH": ":".join(paths),
         "OPENBLAS_NUM_THREADS": "1",
         **config.variables,

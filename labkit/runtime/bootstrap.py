@@ -4,6 +4,7 @@
 
 The emulator starts it as the leader of a process group, with Lambda's variables set and the task root as working
 folder. LIFELINE_FD: the read end of a pipe that only the emulator can write ("-": none); the group dies with it.
+"FD,wait": the runtime begins when a first byte comes on it.
 REPORT_FD: where the init's times go, one line of JSON ("-": nowhere). CLIENT: who drives the handler, see
 `environment.CLIENTS`. PREFIX: becomes `sys.prefix`. PATH: `sys.path` behind the task root, standard library
 included; `site` does not run, because its .pth files would cost more than everything else here.

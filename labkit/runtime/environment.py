@@ -28,8 +28,9 @@ if TYPE_CHECKING:  # typing costs two milliseconds of cold start
 def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
     """Becomes the environment that the arguments describe; returns only when the handler's loop ends."""
     lifeline, report_fd, client_name, prefix, *path = argv
-    if lifeline != "-":
-        tether(int(lifeline))
+    fd, _, waits = lifeline.partition(",")
+    if fd != "-":
+        tether(int(fd), waits=bool(waits))
     gc.disable()  # nothing here is garbage, and collecting looks at all of it
     sys.path[:] = path
     sys.prefix = sys.exec_prefix = prefix
@@ -48,17 +49,20 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
 # --- the process --------------------------------------------------------------------------------------------
 
 
-def tether(lifeline: int) -> None:
+def tether(lifeline: int, *, waits: bool = False) -> None:
     """Makes the kernel kill our process group as soon as nobody holds the pipe's write end any more.
 
     Linux can send any signal when a pipe changes: SIGKILL also ends a group that is stopped, busy in C, or has
     forked. Elsewhere a thread waits for the pipe's end, which cannot help a stopped group.
+    `waits`: for a first byte, which says that every extension has registered.
     """
     import fcntl
 
     if os.getpgrp() != os.getpid():
         raise SystemExit("labkit: an environment must lead its own process group")
     os.set_inheritable(lifeline, False)
+    if waits and os.read(lifeline, 1) == b"":
+        os.killpg(0, 9)
     if not hasattr(fcntl, "F_SETSIG"):
         import _thread
 
@@ -72,7 +76,7 @@ def tether(lifeline: int) -> None:
     except BlockingIOError:
         gone = False
     if gone:
-        os._exit(1)
+        os.killpg(0, 9)  # with the extensions that share the group
 
 
 def _wait_for_end(lifeline: int) -> None:

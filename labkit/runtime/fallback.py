@@ -6,7 +6,7 @@ writes the error lines; logging itself is next door, in logs.py. tests/runtime r
 compares payloads byte for byte. What a handler can see decides what is here, oddities included: named tuples become
 objects, bytes inside a result become text, a Decimal keeps its digits.
 
-Not here: SnapStart's hooks (an environment that asks for them starts without) and multi-concurrent mode.
+Not here: multi-concurrent mode. SnapStart's hooks need AWS's package snapshot_restore_py, as handlers do that have any.
 """
 
 from __future__ import annotations
@@ -279,6 +279,8 @@ def run(handler: str, logs: Logs) -> None:
         refuse(logs, error_result(fault.error_type, fault.message, fault.trace))
     except Exception:
         refuse(logs, fault_result(sys.exc_info()))
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        snap_start(logs)
     while True:
         body, headers = runtime_client.next()
         logs.start(headers)
@@ -295,6 +297,38 @@ def refuse(logs: Logs, result: dict[str, Any]) -> None:
     headers = f"Lambda-Runtime-Function-Error-Type: {result['errorType']}\r\n"
     runtime_client.connection().post("/init/error", headers, to_json(result).encode())
     sys.exit(1)
+
+
+def snap_start(logs: Logs) -> None:
+    """Runs the hooks before the snapshot, waits for the restore, and runs those after it. SystemExit 64 or 65."""
+    try:
+        from snapshot_restore_py import get_after_restore, get_before_snapshot  # a cold path
+    except ImportError:  # then no handler can have registered any
+        before, after = [], []
+    else:
+        before, after = get_before_snapshot(), get_after_restore()
+    try:
+        while before:
+            hook, args, kwargs = before.pop()
+            hook(*args, **kwargs)
+        status = runtime_client.connection().get("/restore/next")[0]
+        if status != 200:
+            raise RuntimeError(f"Failed to wait for the restore: {status}")
+    except BaseException:
+        _hook_failed(logs, "/init/error", "Runtime.BeforeSnapshotError", 64)
+    try:
+        for hook, args, kwargs in after:
+            hook(*args, **kwargs)
+    except BaseException:
+        _hook_failed(logs, "/restore/error", "Runtime.AfterRestoreError", 65)
+
+
+def _hook_failed(logs: Logs, path: str, error_type: str, exit_status: int) -> None:
+    result = fault_result(sys.exc_info())
+    logs.error(result)
+    headers = f"Lambda-Runtime-Function-Error-Type: {error_type}\r\n"
+    runtime_client.connection().post(path, headers, to_json(result).encode())
+    sys.exit(exit_status)
 
 
 def answer(logs: Logs, function: Handler, body: bytes, headers: Mapping[str, Any]) -> None:

@@ -78,8 +78,9 @@ def _headline(o: Outcome) -> str:
 
 
 def _measured(trace: Trace) -> list[str]:
-    start = "warm" if trace.init_s is None else f"cold, {words.duration(trace.init_s)} init"
-    billed = f"billed {billed_ms(trace.duration_s, trace.init_s):,} ms"
+    what = "init" if trace.restore_s is None else "restore"
+    start = "warm" if trace.startup_s is None else f"cold, {words.duration(trace.startup_s)} {what}"
+    billed = f"billed {billed_ms(trace.duration_s, trace.startup_s):,} ms"
     return [words.duration(trace.duration_s), start, billed, f"{trace.max_memory_mb:,} of {trace.memory_mb:,} MB"]
 
 

@@ -42,7 +42,7 @@ def outcome(o: Outcome) -> Facts:
         "cold": None if trace is None else trace.cold,
         "duration_s": None if trace is None else trace.duration_s,
         "init_s": None if trace is None else trace.init_s,
-        "billed_ms": None if trace is None else billed_ms(trace.duration_s, trace.init_s),
+        "billed_ms": None if trace is None else billed_ms(trace.duration_s, trace.startup_s),
     }
 
 

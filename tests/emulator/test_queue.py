@@ -10,7 +10,7 @@ import pytest
 
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import delivery
-from labkit.emulator.environment import Invocation, Result
+from labkit.emulator.invocation import Invocation, Result
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Entry

@@ -32,13 +32,14 @@ class FakeTransport:
 class FakeEnvironment:
     def __init__(self) -> None:
         self.heard: list[tuple] = []
+        self.snap_start = True
 
     def on_next(self, channel):
         self.heard.append(("next",))
 
     def on_response(self, request_id, body):
         self.heard.append(("response", request_id, body))
-        return request_id == "r1"
+        return "State transition is not allowed" if request_id == "twice" else request_id == "r1"
 
     def on_error(self, request_id, error_type, body):
         self.heard.append(("error", request_id, error_type, body))
@@ -47,6 +48,16 @@ class FakeEnvironment:
     def on_init_error(self, error_type, body):
         self.heard.append(("init", error_type, body))
         return True
+
+    def on_restore_next(self):
+        return self.snap_start
+
+    def on_restore_error(self, error_type, body):
+        self.heard.append(("restore", error_type, body))
+        return self.snap_start
+
+    def on_extension(self, channel, method, path, body):
+        self.heard.append(("extension", method, path, dict(channel.extension_headers)))
 
 
 @pytest.fixture
@@ -109,6 +120,48 @@ def test_an_unknown_request_id_is_refused(conversation):
     channel, _, transport = conversation
     channel.data_received(post("/2018-06-01/runtime/invocation/r2/response"))
     assert (status(transport), error_type(transport)) == (400, "InvalidRequestID")
+
+
+def test_a_call_out_of_order_is_forbidden(conversation):
+    channel, _, transport = conversation
+    channel.data_received(post("/2018-06-01/runtime/invocation/twice/response"))
+    assert (status(transport), error_type(transport)) == (403, "InvalidStateTransition")
+
+
+def test_an_oversize_response_to_another_invocation_is_an_unknown_id(conversation):
+    channel, _, transport = conversation
+    channel.data_received(post("/2018-06-01/runtime/invocation/r2/response", b"x" * 6_291_557))
+    assert (status(transport), error_type(transport)) == (400, "InvalidRequestID")
+
+
+def test_a_restore_follows_at_once(conversation):
+    channel, _, transport = conversation
+    channel.data_received(NEXT.replace(b"invocation/next", b"restore/next"))
+    assert status(transport) == 200
+
+
+def test_a_failed_restore_is_heard(conversation):
+    channel, environment, transport = conversation
+    header = "Lambda-Runtime-Function-Error-Type: Runtime.AfterRestoreError\r\n"
+    channel.data_received(post("/2018-06-01/runtime/restore/error", b"{}", header))
+    assert environment.heard == [("restore", "Runtime.AfterRestoreError", b"{}")]
+    assert status(transport) == 202
+
+
+def test_without_snapstart_there_is_no_restore(conversation):
+    channel, environment, transport = conversation
+    environment.snap_start = False
+    channel.data_received(NEXT.replace(b"invocation/next", b"restore/next"))
+    assert status(transport) == 404
+
+
+def test_extensions_are_handed_on_with_their_headers(conversation):
+    channel, environment, _ = conversation
+    path = "/2020-01-01/extension/register"
+    channel.data_received(post(path, b"{}", "lambda-extension-NAME: watcher\r\n"))
+    assert environment.heard == [("extension", b"POST", path.encode(), {"name": "watcher"})]
+    channel.data_received(post(path))
+    assert environment.heard[1][3] == {}
 
 
 def test_an_oversize_response_fails_the_invocation_and_is_refused(conversation):

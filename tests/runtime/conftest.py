@@ -230,6 +230,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Environment]]:
         *,
         handler: str = "app.handler",
         lifeline: int | None = None,
+        waits: bool = False,
         framed: bool = False,
         path: list[str] = INSTALLED,
         argv: list[str] | None = None,
@@ -256,7 +257,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Environment]]:
             **({"_LAMBDA_TELEMETRY_LOG_FD": str(frames)} if framed else {}),
             **variables,
         }
-        script = [str(RUNTIME / "bootstrap.py"), str(lifeline or "-"), str(report), client, sys.prefix, *path]
+        script = [
+            str(RUNTIME / "bootstrap.py"),
+            f"{lifeline or '-'}{',wait' * waits}",
+            str(report),
+            client,
+            sys.prefix,
+            *path,
+        ]
         with (folder / "output").open("wb") as output:
             process = subprocess.Popen(
                 argv or [sys.executable, "-I", "-S", *script],

@@ -123,6 +123,33 @@ def test_an_environment_that_starts_after_the_emulators_end_leaves_at_once(start
     assert environment.api.requests == []
 
 
+def test_a_runtime_with_extensions_begins_at_a_first_byte(start, client, pipe):
+    """A byte that comes when nobody waits for it would kill the group."""
+    environment = start(client, ECHO, lifeline=pipe[0], waits=True)
+    os.write(pipe[1], b"\0")
+    assert environment.invoke(1).json() == 1
+    cut(pipe)
+    assert environment.exit_status() == -signal.SIGKILL
+
+
+def test_a_runtime_that_waits_dies_with_the_emulator(start, pipe):
+    environment = start("awslambdaric", ECHO, lifeline=pipe[0], waits=True)
+    cut(pipe)
+    assert environment.exit_status() == -signal.SIGKILL
+    assert environment.api.requests == []
+
+
+def test_an_extension_that_outlives_its_runtime_dies_with_the_emulator(start, pipe):
+    environment = start("awslambdaric", ECHO, lifeline=pipe[0])
+    environment.invoke()
+    group = environment.process.pid
+    extension = subprocess.Popen(["sleep", "1000"], pass_fds=[pipe[0]], process_group=group)
+    environment.process.kill()
+    environment.exit_status()
+    cut(pipe)
+    assert extension.wait(15) == -signal.SIGKILL
+
+
 def test_programs_of_the_handler_do_not_hold_the_lifeline(start, pipe):
     source = (
         "import os, subprocess\n"

@@ -400,3 +400,52 @@ from awslambdaric import bootstrap, lambda_runtime_client
 sys.path[0] = os.getcwd()
 bootstrap.run(os.environ["_HANDLER"], lambda_runtime_client.LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
 """
+
+
+# --- SnapStart
+
+RESTORED = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+HOOKS = (
+    "from snapshot_restore_py import register_after_restore, register_before_snapshot\n"
+    "said = []\n"
+    "def before(word): said.append(word)\n"
+    "def after(): said.append('after')\n"
+    "register_before_snapshot(before, 'last')\n"
+    "register_before_snapshot(before, word='first')\n"
+    "register_after_restore(after)\n"
+    "def handler(event, context): return said\n"
+)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_hooks_run_around_the_restore(start, client):
+    environment = start(client, HOOKS, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+    environment.api.send_raw(RESTORED)
+    assert environment.invoke().json() == ["first", "last", "after"]
+    assert environment.api.requests[0].path == "/2018-06-01/runtime/restore/next"
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_without_snapstart_no_hook_runs(start, client):
+    assert start(client, HOOKS).invoke().json() == []
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(
+    ("hook", "path", "error_type", "exit_status"),
+    [
+        ("before(word)", "init/error", "Runtime.BeforeSnapshotError", 64),
+        ("after()", "restore/error", "Runtime.AfterRestoreError", 65),
+    ],
+)
+def test_a_hook_that_raises_is_reported_and_ends_the_process(start, client, hook, path, error_type, exit_status):
+    source = HOOKS.replace(f"def {hook}: ", f"def {hook}: 1 / 0; ")
+    environment = start(client, source, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+    environment.api.send_raw(RESTORED)
+    post = environment.posted()
+    assert post.path == f"/2018-06-01/runtime/{path}"
+    assert post.headers["lambda-runtime-function-error-type"] == error_type
+    said = post.json()
+    assert (said["errorType"], said["errorMessage"]) == ("ZeroDivisionError", "division by zero")
+    assert any("/var/task/app.py" in line for line in said["stackTrace"])
+    assert environment.exit_status() == exit_status

@@ -1,0 +1,33 @@
+"""One request on its way through the emulator, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from labkit.emulator.recorder import Entry
+from labkit.emulator.registry import FunctionVersion
+from labkit.model import Trace
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once."""
+
+    request_id: str
+    version: FunctionVersion
+    function_arn: str
+    payload: bytes
+    arrived: float
+    arrived_at: float
+    result: asyncio.Future[Result]
+    client_context: str = ""
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    payload: bytes
+    failed: bool
+    entry: Entry
+    trace: Trace
