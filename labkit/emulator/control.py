@@ -18,6 +18,7 @@ from labkit.emulator.operations import (
     policies,
     settings,
     tags,
+    urls,
     versions,
 )
 from labkit.errors import NotImplementedHere
@@ -32,6 +33,7 @@ OPERATIONS: dict[str, Operation] = {
     **policies.OPERATIONS,
     **settings.OPERATIONS,
     **tags.OPERATIONS,
+    **urls.OPERATIONS,
 }
 
 

@@ -26,6 +26,7 @@ from labkit.emulator.recorder import Entry, LogStream, init_report_line, phases_
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.runtime_api import Channel, event_message
 from labkit.emulator.sandbox import Sandbox
+from labkit.emulator.streaming import Reception, ResponseStream
 from labkit.model import InitPhases, Phase, Status, Trace
 
 INIT_TIMEOUT_S = 10.0
@@ -46,6 +47,7 @@ class Invocation:
     result: asyncio.Future[Result]
     client_context: str = ""
     trace_id: str = ""
+    stream: ResponseStream | None = None  # of a caller that wants the response piece by piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Environment:
         self._phases: InitPhases | None = None
         self._waited_s = 0.0
         self._delivered = False
+        self._reception: Reception | None = None  # of a response that is streamed
         self._last_resident = 0
 
     # --- what the dispatcher tells
@@ -276,6 +279,8 @@ class Environment:
         if run is None:
             channel.close()
             return
+        if self._reception:
+            self._end_reception(self._reception)
         run.parked, run.parked_at = channel, time.monotonic()
         if not run.initialised:
             self._initialised(run)
@@ -320,14 +325,36 @@ class Environment:
     def on_response(self, request_id: str, body: bytes) -> bool:
         if not self._runs(request_id):
             return False
-        self._finish(body, failed=False, status=Status.SUCCESS)
+        if self._reception:
+            self._end_reception(self._reception)
+        else:
+            self._finish(body, failed=False, status=Status.SUCCESS)
         return True
+
+    def on_stream(self, request_id: str, content_type: str) -> Reception | None:
+        """A response begins to come in pieces; None if nobody waits for it."""
+        if self.invocation is None or self._reception or not self._runs(request_id):
+            return None
+        self._reception = Reception(self.invocation.stream, content_type)
+        return self._reception
+
+    def _end_reception(self, reception: Reception) -> None:
+        """After a stream its client still posts what the handler returned or raised, or polls: then it is over."""
+        if reception.failure is None:
+            self._finish(reception.body, failed=False, status=Status.SUCCESS)
+        else:
+            error_type, body = reception.failure
+            said = _error_type_of(body) or error_type
+            self._finish(body, failed=True, status=Status.ERROR, error_type=said)
 
     def on_error(self, request_id: str, error_type: str, body: bytes) -> bool:
         if not self._runs(request_id):
             return False
-        said = _error_type_of(body) or error_type
-        self._finish(body, failed=True, status=Status.ERROR, error_type=said)
+        if self._reception:
+            self._end_reception(self._reception)
+        else:
+            said = _error_type_of(body) or error_type
+            self._finish(body, failed=True, status=Status.ERROR, error_type=said)
         return True
 
     def on_init_error(self, error_type: str, body: bytes) -> bool:
@@ -350,6 +377,7 @@ class Environment:
     def _finish(self, body: bytes, *, failed: bool, status: Status, error_type: str | None = None) -> None:
         now = time.monotonic()
         invocation, self.invocation = self.invocation, None
+        self._reception = None
         assert invocation is not None
         self._open_entry(invocation)
         self._sandbox.drain()

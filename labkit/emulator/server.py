@@ -22,6 +22,7 @@ from labkit.emulator.account import Account
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import delivery, lose_dead_letter
 from labkit.emulator.dispatcher import Dispatcher, keep_time
+from labkit.emulator.doors import Doors
 from labkit.emulator.environment import Environment
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
@@ -125,7 +126,8 @@ async def _serve(settings: Settings, listener: socket.socket, scratch: Path, *, 
     account = Account(registry, PackageStore(scratch / "packages"), dispatcher, recorder, endpoint, paths)
     wire = Wire()
     verifier = _verifier(settings)
-    app = FrontDoor(invoker, wire, Pages(account, wire, clock, verifier).application(), verifier)
+    pages = Pages(account, wire, clock, verifier).application()
+    app = FrontDoor(invoker, wire, Doors(invoker, registry, wire, pages, verifier), verifier)
 
     server = uvicorn.Server(_config(app))
     parent_pid = os.getppid() if parent else 0

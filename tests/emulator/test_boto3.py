@@ -100,7 +100,9 @@ def test_the_client_context_reaches_the_handler(aws):
 
 def test_a_client_context_that_is_no_base64_json_is_refused(lab, aws):
     create(aws)
-    answer = requests.post(lab.function("f").url, headers={"X-Amz-Client-Context": "%%%"}, timeout=5)
+    answer = requests.post(
+        f"{lab.endpoint}/2015-03-31/functions/f/invocations", headers={"X-Amz-Client-Context": "%%%"}, timeout=5
+    )
     assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (400, "InvalidRequestContentException")
 
 
