@@ -96,8 +96,8 @@ class Channel(asyncio.Protocol):
         self._streams = True
         request_id = self._url[len(INVOCATION) : -len(b"/response")].decode("latin-1")
         self._reception = self._client.on_stream(request_id, self._fields.get(b"content-type", ""))
-        if self._reception and self._transport:
-            self._reception.throttle(self._transport.pause_reading, self._transport.resume_reading)
+        if self._reception:
+            self._reception.throttle(self._hold, self._release)
 
     def on_body(self, body: bytes) -> None:
         if self._streams:
@@ -136,6 +136,14 @@ class Channel(asyncio.Protocol):
                 self.refuse(404, "NotFound", "The Runtime API has no such path.")
                 return
         self._answer(known)
+
+    def _hold(self) -> None:
+        if self._transport and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _release(self) -> None:
+        if self._transport and not self._transport.is_closing():  # uvloop's raises on one that is
+            self._transport.resume_reading()
 
     @property
     def _error_type(self) -> str:

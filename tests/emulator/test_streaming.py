@@ -217,6 +217,66 @@ def test_a_client_that_goes_away_leaves_a_good_environment(lab, wait_until):
 
 
 @process
+def test_a_handler_whose_reader_is_slow_waits_until_its_timeout(lab, wait_until):
+    source = "def handler(event, context):\n    while True: yield bytes(1_000_000)"
+    lab.deploy("slow", source, timeout_s=1, memory_mb=512)
+    host, port = lab.endpoint.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=15) as connection:
+        path = "/2021-11-15/functions/slow/response-streaming-invocations"
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        wait_until(lambda: lab.traces("slow"))
+        received = b""
+        while not received.endswith(b"0\r\n\r\n"):
+            received = received[-10_000:] + connection.recv(1 << 20)
+    assert b"Sandbox.Timedout" in received
+    assert lab.traces("slow")[0].status == "timeout"
+
+
+# Takes the Runtime API over from the client it was called by, and answers a second event as any runtime would.
+OWN_RUNTIME = """
+import http.client
+import json
+import os
+
+def handler(event, context):
+    api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    root = "/2018-06-01/runtime/invocation"
+    head = {"Lambda-Runtime-Function-Response-Mode": "streaming", "Transfer-Encoding": "chunked"}
+    api.putrequest("POST", f"{root}/{context.aws_request_id}/response")
+    for name, value in head.items():
+        api.putheader(name, value)
+    api.endheaders()
+    api.send(event["sent"].encode())
+    if event["whole"]:
+        api.getresponse().read()
+    else:
+        api.close()
+    api.request("GET", f"{root}/next")
+    answer = api.getresponse()
+    again = answer.read()
+    api.request("POST", f"{root}/{answer.headers['Lambda-Runtime-Aws-Request-Id']}/response", again)
+    api.getresponse().read()
+    api.request("GET", f"{root}/next")
+    api.getresponse().read()
+"""
+
+
+@process
+def test_a_runtime_that_posts_nothing_after_its_stream_is_done_when_it_polls(lab):
+    lab.deploy("f", OWN_RUNTIME, timeout_s=10)
+    assert lab.invoke("f", {"sent": "1\r\n7\r\n0\r\n\r\n", "whole": True}).payload == 7
+    assert lab.invoke("f", {"x": 1}).payload == {"x": 1}
+
+
+@process
+def test_a_stream_that_breaks_off_is_a_failure(lab):
+    lab.deploy("f", OWN_RUNTIME, timeout_s=10)
+    outcome = lab.invoke("f", {"sent": "1\r\n7\r\n", "whole": False})
+    assert outcome.error.error_type == "Runtime.TruncatedResponse"
+    assert lab.invoke("f", {"x": 1}).payload == {"x": 1}
+
+
+@process
 def test_a_dry_run_answers_with_nothing(lab, aws):
     lab.deploy("f", "def handler(event, context): yield 'a'")
     answer = requests.post(
