@@ -12,6 +12,7 @@ LabkitError
 |   |-- InvocationFailed          only raised by `--check`
 |-- MachineError                  this machine cannot do it
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
+|   |-- StateInUse  StateUnusable
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  TooManyRequests
@@ -195,6 +196,20 @@ class PortTaken(MachineError):
         super().__init__(f"Cannot listen on 127.0.0.1:{port}: {reason}.")
 
 
+class StateInUse(MachineError):
+    hint = "Stop that emulator first, or give this one another folder with --state."
+
+    def __init__(self, folder: str, pid: str) -> None:
+        super().__init__(f"Another emulator (process {pid or 'unknown'}) keeps its state in {folder}.")
+
+
+class StateUnusable(MachineError):
+    hint = "Give another folder with --state; nothing was changed in this one."
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(f"The state in {folder} cannot be used: {reason}.")
+
+
 class EmulatorNotStarted(MachineError):
     hint = "The lines above are its last words; `labkit serve` in a terminal shows all of them."
 
@@ -332,9 +347,9 @@ class InvalidSignature(ServiceError):
 
 
 class RequestExpired(ServiceError):
-    """The time that a presigned address was good for is over."""
+    """The time that a presigned address was good for is over. (AWS's list of common errors gives it 400.)"""
 
-    code, status = "RequestExpired", 400
+    code, status = "RequestExpired", 403
     hint = "Presign the address again, with a longer ExpiresIn if it must live longer."
 
     def __init__(self) -> None:

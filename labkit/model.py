@@ -46,6 +46,25 @@ class InvocationType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """How a function's log is written: `format` is Text or JSON; levels filter JSON only, "" is AWS's default."""
+
+    format: str = "Text"
+    application_level: str = ""
+    system_level: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VpcConfig:
+    """The network that a function is attached to. Kept and shown; nothing here has a network of its own."""
+
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    ipv6: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionConfig:
     """What a student chooses about a function; defaults are AWS's."""
 
@@ -61,6 +80,11 @@ class FunctionConfig:
     ephemeral_storage_mb: int = 512
     architecture: str = "x86_64"
     dead_letter_arn: str = ""
+    tracing: str = "PassThrough"
+    snap_start: bool = False
+    kms_key_arn: str = ""
+    vpc: VpcConfig = VpcConfig()
+    logging: LoggingConfig = LoggingConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import getpass
 import re
+import secrets
+import string
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -15,6 +17,7 @@ from typing import Any
 
 from labkit.errors import BadSetting
 
+KEY_LETTERS = string.ascii_uppercase + "234567"
 CLIENTS = ("auto", "awslambdaric", "native", "fallback")
 
 
@@ -32,7 +35,7 @@ class Settings:
     """Who drives a handler, one of CLIENTS. `auto` takes awslambdaric where it is installed, else the fallback."""
     access_key_id: str = ""
     secret_access_key: str = ""
-    """With both, every call of the API must be signed with them (SigV4); with neither, signatures are not looked at."""
+    """Every call of the API must be signed with both (SigV4); with neither set, each lab makes new ones."""
     scratch: str = ""
     """Where environments and packages live while the emulator runs; the system's temporary folder if empty."""
 
@@ -47,6 +50,12 @@ class Settings:
         settings = replace(cls(), **values)
         settings._check()
         return settings
+
+    def with_credentials(self) -> Settings:
+        """These settings, with random credentials if none are set."""
+        if self.access_key_id:
+            return self
+        return replace(self, access_key_id=new_key_id("AKIA"), secret_access_key=secrets.token_urlsafe(30))
 
     def _check(self) -> None:
         wrong = {
@@ -66,6 +75,11 @@ class Settings:
     def scratch_folder(self) -> Path:
         """A folder of this user's, not yet made."""
         return Path(self.scratch or tempfile.gettempdir()) / f"labkit-{getpass.getuser()}"
+
+
+def new_key_id(kind: str) -> str:
+    """A random access key id of AWS's form; `kind` is AKIA for a user's, ASIA for a session's."""
+    return kind + "".join(secrets.choice(KEY_LETTERS) for _ in range(16))
 
 
 def _convert(name: str, text: str, kind: object) -> Any:

@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from labkit import Lab
 
@@ -65,3 +69,24 @@ def own_lab() -> Iterator[Lab]:
     """A lab that the test may break."""
     with Lab(notice=lambda message: None) as lab:
         yield lab
+
+
+class Signed(requests.auth.AuthBase):
+    """Signs a request of `requests` with the lab's credentials, byte for byte as it is sent."""
+
+    def __init__(self, lab) -> None:
+        known = lab.connection
+        self._credentials = Credentials(known["aws_access_key_id"], known["aws_secret_access_key"])
+        self._region = known["region_name"]
+
+    def __call__(self, request):
+        signed = AWSRequest(request.method, request.url, headers=request.headers, data=request.body)
+        SigV4Auth(self._credentials, "lambda", self._region).add_auth(signed)
+        request.headers.update(signed.headers)
+        return request
+
+
+@pytest.fixture
+def signature(lab) -> Signed:
+    """For `requests.post(..., auth=signature)`."""
+    return Signed(lab)

@@ -39,7 +39,7 @@ MAY = {
     "client": (FREE | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.emulator"},
-        {"botocore", "httptools", "psutil", "starlette", "uvicorn", "uvloop"},
+        {"botocore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
     ),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client"}),
     "lesson": (
@@ -220,6 +220,7 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_architecture",
         "test_binder",
         "test_signed",
+        "test_state",
         "test_house",
         "test_processes",
         "test_notebooks",

@@ -90,7 +90,7 @@ def test_a_taken_port_is_a_clear_error():
 def test_the_account_id_can_be_set():
     import urllib.request
 
-    process = serve("--port", "0", LABKIT_ACCOUNT_ID="210987654321")
+    process = serve("--port", "0", "--unsigned", LABKIT_ACCOUNT_ID="210987654321")
     endpoint = process.stdout.readline().strip()
     with urllib.request.urlopen(f"{endpoint}/_labkit/status") as answer:
         assert json.load(answer)["account_id"] == "210987654321"

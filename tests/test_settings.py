@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from labkit.errors import BadSetting
@@ -33,3 +35,15 @@ def test_values_are_converted():
 def test_a_wrong_setting_is_refused_with_what_would_be_right(name, value, said):
     with pytest.raises(BadSetting, match=said):
         Settings.from_environment({name: value})
+
+
+def test_credentials_are_made_where_none_are_set_and_differ_each_time():
+    one, other = Settings().with_credentials(), Settings().with_credentials()
+    assert re.fullmatch("AKIA[A-Z2-7]{16}", one.access_key_id)
+    assert len(one.secret_access_key) == 40
+    assert (one.access_key_id, one.secret_access_key) != (other.access_key_id, other.secret_access_key)
+
+
+def test_credentials_that_are_set_stay():
+    settings = Settings(access_key_id="AKIALAB", secret_access_key="s3cret")
+    assert settings.with_credentials() == settings

@@ -74,8 +74,9 @@ class Lab:
         settings: Settings | None = None,
         notice: Callable[[str], None] = _warn,
     ) -> None:
-        self._settings = settings or Settings.from_environment(os.environ)
-        self._attached = endpoint or self._settings.endpoint
+        known = settings or Settings.from_environment(os.environ)
+        self._attached = endpoint or known.endpoint
+        self._settings = known if self._attached else known.with_credentials()
         self._notice = notice
         self._process: EmulatorProcess | None = None
         self._endpoint: Endpoint | None = None
@@ -111,7 +112,9 @@ class Lab:
         if self._attached:
             url = self._attached
         else:
-            self._process = EmulatorProcess()
+            self._process = EmulatorProcess(
+                access_key_id=self._settings.access_key_id, secret_access_key=self._settings.secret_access_key
+            )
             url = self._process.endpoint
         self._endpoint = Endpoint(url, self._settings)
         return self._endpoint
@@ -119,6 +122,9 @@ class Lab:
     def _call(self, operation: str, **params: Any) -> dict[str, Any]:
         """One operation of the Lambda API."""
         return self._reached(lambda endpoint: endpoint.call(operation, **params))
+
+    def _change(self, operation: str, **params: Any) -> None:
+        self._reached(lambda endpoint: endpoint.change(operation, **params))
 
     def _page(self, path: str, *, method: str = "GET") -> Any:
         return self._reached(lambda endpoint: endpoint.page(path, method=method))
@@ -137,7 +143,7 @@ class Lab:
         lost = []
         for name, params in list(self._deployed.items()):
             try:
-                endpoint.call("create_function", **params)
+                endpoint.change("create_function", **params)
             except ApiError as error:
                 del self._deployed[name]
                 lost.append(f"{name} ({error.message})")
@@ -230,17 +236,13 @@ class Lab:
         except ApiError as error:
             if error.code != "ResourceNotFoundException":
                 raise
-            self._call("create_function", **params)
-            self.boto3("lambda").get_waiter("function_active_v2").wait(FunctionName=name)
+            self._change("create_function", **params)
             return self._call("get_function_configuration", FunctionName=name), "created"
-        waiter = self.boto3("lambda").get_waiter("function_updated_v2")
         revision = before["RevisionId"]
         if before["CodeSha256"] != code_sha256(code):
-            self._call("update_function_code", FunctionName=name, ZipFile=code)
-            waiter.wait(FunctionName=name)
+            self._change("update_function_code", FunctionName=name, ZipFile=code)
         if _differs(before, wanted):
-            self._call("update_function_configuration", **wanted)
-            waiter.wait(FunctionName=name)
+            self._change("update_function_configuration", **wanted)
         after = self._call("get_function_configuration", FunctionName=name)
         return after, "unchanged" if after["RevisionId"] == revision else "updated"
 
@@ -407,7 +409,7 @@ class Lab:
 
     def _resize(self, name: str, memory_mb: int) -> None:
         if self._call("get_function_configuration", FunctionName=name)["MemorySize"] != memory_mb:
-            self._call("update_function_configuration", FunctionName=name, MemorySize=memory_mb)
+            self._change("update_function_configuration", FunctionName=name, MemorySize=memory_mb)
 
     # --- what is seen
 
@@ -440,6 +442,11 @@ class Lab:
         if answer is None:
             raise NoClock(self.endpoint)
         return datetime.fromtimestamp(answer["now"], UTC)
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """What a client of boto3's own needs: `boto3.client("lambda", **lab.connection)`."""
+        return self._live().connection
 
     def boto3(self, service: str) -> Any:
         """A boto3 client for this lab."""

@@ -25,9 +25,9 @@ LAST_WORDS = 2000
 
 
 class EmulatorProcess:
-    """A running emulator. `endpoint` is its address."""
+    """A running emulator, which takes what these credentials sign. `endpoint` is its address."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, access_key_id: str, secret_access_key: str) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
         # -P: the notebook's folder is not a place that handlers import from
         self._process = subprocess.Popen(
@@ -36,7 +36,11 @@ class EmulatorProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,
-            env=_variables(),
+            env={
+                **_variables(),
+                "LABKIT_ACCESS_KEY_ID": access_key_id,
+                "LABKIT_SECRET_ACCESS_KEY": secret_access_key,
+            },
         )
         try:
             self.endpoint = self._first_line()

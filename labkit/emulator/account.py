@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.emulator.changes import Changes
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Registry
+from labkit.emulator.signing import Presigner
+from labkit.emulator.store import Store
 
 Params = Mapping[str, Any]
 
@@ -21,14 +24,22 @@ class Account:
     registry: Registry
     packages: PackageStore
     dispatcher: Dispatcher
+    changes: Changes
     recorder: Recorder
     endpoint: str
-    paths: tuple[str, ...]
-    """Where environments find packages that a function does not bring itself."""
+    presign: Presigner | None = None
+    store: Store | None = None
+
+    def keep(self, names: Iterable[tuple[str, str]]) -> None:
+        """Writes these records, by kind and name, as they are now; without a store, nothing."""
+        if self.store:
+            for kind, name in names:
+                self.store.keep(kind, name, getattr(self.registry, kind).get(name))
 
     def location(self, sha256: str) -> str:
-        """Where a package can be downloaded."""
-        return f"{self.endpoint}/_labkit/packages/{sha256.replace('/', '_')}"
+        """Where a package can be downloaded; for ten minutes, as on AWS, unless signatures are not looked at."""
+        address = f"{self.endpoint}/_labkit/packages/{sha256.replace('/', '_')}"
+        return self.presign(address) if self.presign else address
 
 
 Operation = Callable[[Account, Params], Awaitable[dict[str, Any]]]

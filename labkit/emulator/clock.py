@@ -32,10 +32,10 @@ class _Waiter:
 class Clock:
     """See the module's docstring. Belongs to the loop that runs when it is made."""
 
-    def __init__(self, *, time_of_day: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, time_of_day: Callable[[], float] = time.time, ahead_s: float = 0.0) -> None:
         self._time_of_day = time_of_day
         self._loop = asyncio.get_running_loop()
-        self._ahead_s = 0.0
+        self._ahead_s = ahead_s
         self._waiters: list[_Waiter] = []
         self._places = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -48,6 +48,11 @@ class Clock:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._time_of_day() + self._ahead_s
+
+    @property
+    def ahead_s(self) -> float:
+        """By how much it was advanced."""
+        return self._ahead_s
 
     def follow(self, task: asyncio.Task[object]) -> None:
         """From now on this task is at work, except while it waits here."""

@@ -21,6 +21,7 @@ from labkit.emulator.operations import (
     urls,
     versions,
 )
+from labkit.emulator.registry import ASKED_FOR
 from labkit.errors import NotImplementedHere
 
 OPERATIONS: dict[str, Operation] = {
@@ -38,7 +39,13 @@ OPERATIONS: dict[str, Operation] = {
 
 
 async def perform(account: Account, operation: str, params: Params) -> dict[str, Any]:
-    """Runs an operation by its AWS name. Raises ServiceError."""
+    """Runs an operation by its AWS name, and keeps what it changed before it is answered. Raises ServiceError."""
     if operation not in OPERATIONS:
         raise NotImplementedHere(operation)
-    return await OPERATIONS[operation](account, params)
+    asked_for: set[tuple[str, str]] = set()
+    token = ASKED_FOR.set(asked_for)
+    try:
+        return await OPERATIONS[operation](account, params)
+    finally:
+        ASKED_FOR.reset(token)
+        account.keep(asked_for)

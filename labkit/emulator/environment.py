@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -84,6 +84,7 @@ class Environment:
         sandbox: Callable[[Environment], Sandbox],
         stream: LogStream,
         argv: Sequence[str],
+        variables: Mapping[str, str],
         record: Callable[[Trace], None],
         notify: Callable[[Environment, str], None],
     ) -> None:
@@ -94,6 +95,7 @@ class Environment:
         self.invocation: Invocation | None = None
         self.max_memory = 0
         self._argv = argv
+        self._variables = variables
         self._notify = notify
         self._record = record
         self._sandbox = sandbox(self)
@@ -200,7 +202,7 @@ class Environment:
         assert self._server is not None
         host, port = self._server.sockets[0].getsockname()[:2]
         variables = {
-            **self.version.variables,
+            **self._variables,
             "AWS_LAMBDA_RUNTIME_API": f"{host}:{port}",
             "AWS_LAMBDA_LOG_STREAM_NAME": self.stream.name,
             "LAMBDA_TASK_ROOT": str(self._sandbox.task),

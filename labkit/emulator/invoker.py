@@ -62,7 +62,7 @@ class Invoker:
 
         With a `stream`, what the handler yields is read there, meanwhile, and missing in the result.
         """
-        version = self._registry.version(reference)
+        version = self._registry.serving(reference)
         _check(payload, kind, client_context)
         request_id = request_id or str(uuid.uuid4())
         if stream:

@@ -15,6 +15,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -43,19 +44,45 @@ class PackageStore:
         package = self._known.get(sha256)
         return self.folder_of(package).with_suffix(".zip").read_bytes() if package else None
 
-    def layered(self, layers: Sequence[DeploymentPackage]) -> Path:
-        """One folder with the files of all layers, as `/opt` on Lambda: a later layer's file replaces an earlier one's.
+    def opt_of(self, layers: Sequence[DeploymentPackage]) -> Path | None:
+        """The folder that stands for `/opt` with these layers; None without layers."""
+        names = "\n".join(layer.sha256 for layer in layers)
+        return self._folder / f"opt-{hashlib.sha256(names.encode()).hexdigest()}" if layers else None
+
+    def layered(self, layers: Sequence[DeploymentPackage]) -> None:
+        """Fills `opt_of` with the files of all layers: a later layer's file replaces an earlier one's.
 
         Files are hard links to the layers' own; blocking.
         """
-        names = "\n".join(layer.sha256 for layer in layers)
-        target = self._folder / f"opt-{hashlib.sha256(names.encode()).hexdigest()}"
-        if target.exists():
-            return target
+        target = self.opt_of(layers)
+        if target is None or target.exists():
+            return
         staging = Path(tempfile.mkdtemp(dir=self._folder))
         for layer in layers:
             shutil.copytree(self.folder_of(layer), staging, copy_function=_link, dirs_exist_ok=True)
-        return _settle(staging, target)
+        _settle(staging, target)
+
+    def adopt(self, package: DeploymentPackage) -> bool:
+        """Takes up a package of an earlier emulator; False if its files are not there as they were uploaded."""
+        folder = self.folder_of(package)
+        try:
+            content = folder.with_suffix(".zip").read_bytes()
+        except OSError:
+            return False
+        if base64.b64encode(hashlib.sha256(content).digest()).decode() != package.sha256:
+            return False
+        if folder.is_dir():
+            self._known[package.sha256] = package
+        else:
+            self.add(content)
+        return True
+
+    def sweep(self) -> None:
+        """Deletes what no adopted package needs: leftovers of an emulator that was killed, code of deleted versions."""
+        needed = {self.folder_of(package) for package in self._known.values()}
+        for path in self._folder.iterdir():
+            if path.with_suffix("") not in needed:
+                _delete(path)
 
     def unpacked_bytes(self, package: DeploymentPackage) -> int:
         folder = self.folder_of(package)
@@ -74,13 +101,20 @@ class PackageStore:
         try:
             files = _unpack(content, staging)
             _compile(staging)
-            folder.with_suffix(".zip").write_bytes(content)
+            _write_whole(folder.with_suffix(".zip"), content)
             _settle(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         package = DeploymentPackage(sha256, len(content), tuple(files), _requirements(folder))
         self._known[sha256] = package
         return package
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """All of it or nothing, whenever this process is killed."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def _settle(staging: Path, target: Path) -> Path:
@@ -93,6 +127,13 @@ def _settle(staging: Path, target: Path) -> Path:
             raise
         shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _link(source: str, target: str) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -40,6 +40,9 @@ def fault(error: Exception) -> ServiceFault:
     return ServiceFault("An internal error of labkit; the emulator's log has the traceback.")
 
 
+Page = Callable[[Request], Awaitable[Response]]
+
+
 class Pages:
     """The endpoints, on one account."""
 
@@ -50,19 +53,41 @@ class Pages:
         self._clock = clock
 
     def application(self) -> Starlette:
+        own = [
+            ("status", self.status, "GET"),
+            ("advance", self.advance, "POST"),
+            ("traces", self.traces, "GET"),
+            ("traces/{request_id}", self.trace, "GET"),
+            ("logs/{name}", self.logs, "GET"),
+            ("functions/{name}/recycle", self.recycle, "POST"),
+            ("functions/{name}/abort", self.abort, "POST"),
+            ("packages/{sha256}", self.package, "GET"),
+        ]
         return Starlette(
             routes=[
-                Route("/_labkit/status", self.status),
-                Route("/_labkit/advance", self.advance, methods=["POST"]),
-                Route("/_labkit/traces", self.traces),
-                Route("/_labkit/traces/{request_id}", self.trace),
-                Route("/_labkit/logs/{name}", self.logs),
-                Route("/_labkit/functions/{name}/recycle", self.recycle, methods=["POST"]),
-                Route("/_labkit/functions/{name}/abort", self.abort, methods=["POST"]),
-                Route("/_labkit/packages/{sha256}", self.package),
+                *(Route(f"/_labkit/{path}", self._signed(page), methods=[method]) for path, page, method in own),
                 Route("/{path:path}", self.operation, methods=METHODS),
             ]
         )
+
+    def _signed(self, page: Page) -> Page:
+        """The same page, for requests with a valid signature only."""
+
+        async def signed(request: Request) -> Response:
+            try:
+                self._check_signature(request, b"")
+            except ServiceError as error:
+                return JSONResponse({"message": str(error)}, error.status, {"x-amzn-errortype": error.code})
+            return await page(request)
+
+        return signed
+
+    def _check_signature(self, request: Request, body: bytes) -> None:
+        if self._verifier:
+            scope = request.scope
+            self._verifier.check(
+                request.method, scope["raw_path"], scope["query_string"], scope["headers"], body, time.time()
+            )
 
     async def operation(self, request: Request) -> Response:
         """One operation of the Lambda API."""
@@ -81,11 +106,7 @@ class Pages:
         if match is None:
             raise UnknownOperation(f"No operation of the Lambda API is {request.method} {request.url.path}.")
         body = await _body(request, match.operation)
-        if self._verifier:
-            scope = request.scope
-            self._verifier.check(
-                request.method, scope["raw_path"], scope["query_string"], scope["headers"], body, time.time()
-            )
+        self._check_signature(request, body)
         params = self._wire.parse(match, query, request.headers, body)
         return self._wire.serialise(match.operation, await perform(self._account, match.operation, params))
 
@@ -102,7 +123,10 @@ class Pages:
         if not 0 <= seconds <= LONGEST_ADVANCE_S:
             wanted = f"a number of seconds from 0 to {LONGEST_ADVANCE_S:.0f}"
             return JSONResponse({"message": f"seconds={given}: expected {wanted}."}, 400)
-        return JSONResponse({"now": await self._clock.advance(seconds)})
+        now = await self._clock.advance(seconds)
+        if self._account.store:
+            self._account.store.keep_clock(self._clock.ahead_s)
+        return JSONResponse({"now": now})
 
     async def trace(self, request: Request) -> Response:
         found = self._account.recorder.trace(request.path_params["request_id"])

@@ -12,8 +12,9 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from labkit.emulator import destinations
 from labkit.emulator.clock import Clock
@@ -21,10 +22,18 @@ from labkit.emulator.destinations import DeadLetter, Ending
 from labkit.emulator.environment import Invocation, Result
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.retries import Attempt, End, EndCondition, Progress, is_too_old, next_step
+from labkit.emulator.store import StoredEvent
 from labkit.errors import ResourceNotFound, ServiceError, TooManyRequests
 from labkit.model import EventInvokeConfig
 
 MOST_EVENTS = 10_000
+
+
+class Journal(Protocol):
+    """Where waiting events survive the emulator."""
+
+    def keep_event(self, event: StoredEvent) -> None: ...
+    def drop_event(self, request_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,12 @@ class _Event:
 class EventQueue:
     """Events that wait for their turn. Each is one task; all end with the emulator."""
 
-    def __init__(self, clock: Clock, ways: Ways, *, most_events: int = MOST_EVENTS) -> None:
+    def __init__(
+        self, clock: Clock, ways: Ways, *, journal: Journal | None = None, most_events: int = MOST_EVENTS
+    ) -> None:
         self._clock = clock
         self._ways = ways
+        self._journal = journal
         self._most_events = most_events
         self._loop = asyncio.get_running_loop()
         self._events: set[asyncio.Task[None]] = set()
@@ -67,10 +79,44 @@ class EventQueue:
         """Raises TooManyRequests when too many events wait."""
         if len(self._events) >= self._most_events:
             raise TooManyRequests("CallerRateLimitExceeded")
-        task = self._loop.create_task(self._run(_Event(invocation, self._clock.now())))
+        event = _Event(invocation, self._clock.now())
+        self._keep(event, due_at=event.accepted_at)
+        self._start(self._run(event))
+
+    def resume(self, stored: StoredEvent) -> None:
+        """An event that was waiting when another emulator ended; what ran then is tried again."""
+        try:
+            version = self._ways.version_of(stored.function_arn)
+        except ServiceError:
+            self._drop(stored.request_id)
+            return
+        invocation = Invocation(
+            request_id=stored.request_id,
+            version=version,
+            function_arn=stored.function_arn,
+            payload=stored.payload,
+            arrived=time.monotonic(),
+            arrived_at=self._clock.now(),
+            result=self._loop.create_future(),
+            client_context=stored.client_context,
+            trace_id=stored.trace_id,
+        )
+        event = _Event(invocation, stored.accepted_at, Progress(stored.runs, stored.refusals))
+        self._start(self._run(event, due_at=stored.due_at))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._events.add(task)
         task.add_done_callback(self._events.discard)
         self._clock.follow(task)
+
+    def _keep(self, event: _Event, *, due_at: float) -> None:
+        if self._journal:
+            self._journal.keep_event(_stored(event, due_at))
+
+    def _drop(self, request_id: str) -> None:
+        if self._journal:
+            self._journal.drop_event(request_id)
 
     def __len__(self) -> int:
         return len(self._events)
@@ -79,15 +125,18 @@ class EventQueue:
         for task in self._events:
             task.cancel()
 
-    async def _run(self, event: _Event) -> None:
+    async def _run(self, event: _Event, *, due_at: float = 0.0) -> None:
+        """From the first attempt, or the next one, to the end. Cancelled with the emulator, the event stays kept."""
         try:
+            await self._clock.wait_until(due_at)
             condition = await self._tried(event)
             await self._end(event, condition)
         except ResourceNotFound:
-            return
+            pass
         except Exception as error:
             print(f"labkit: the event {event.invocation.request_id} is lost", file=sys.stderr)  # noqa: T201
             traceback.print_exception(error, file=sys.stderr)
+        self._drop(event.invocation.request_id)
 
     async def _tried(self, event: _Event) -> EndCondition:
         """Attempts the event until it has ended. Raises ResourceNotFound when its function is gone."""
@@ -102,6 +151,7 @@ class EventQueue:
             step = next_step(attempt, event.progress, age_s=now - event.accepted_at, config=config)
             if isinstance(step, End):
                 return step.condition
+            self._keep(event, due_at=now + step.after_s)
             await self._clock.wait_until(now + step.after_s)
 
     async def _attempt(self, event: _Event, version: FunctionVersion) -> Attempt:
@@ -129,6 +179,21 @@ class EventQueue:
             await self._ways.deliver(destination, destinations.record(ending))
         if ending.failed and version.config.dead_letter_arn:
             await self._ways.bury(destinations.dead_letter(ending, version.config.dead_letter_arn))
+
+
+def _stored(event: _Event, due_at: float) -> StoredEvent:
+    invocation = event.invocation
+    return StoredEvent(
+        invocation.request_id,
+        invocation.function_arn,
+        invocation.payload,
+        accepted_at=event.accepted_at,
+        due_at=due_at,
+        client_context=invocation.client_context,
+        trace_id=invocation.trace_id,
+        runs=event.progress.runs,
+        refusals=event.progress.refusals,
+    )
 
 
 def _ending(event: _Event, condition: EndCondition, *, at: float) -> Ending:

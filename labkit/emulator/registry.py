@@ -1,4 +1,4 @@
-"""What is deployed: functions, their code and configuration. Memory only; behaviour is in control.py."""
+"""What is deployed: functions, their code and configuration. Records only; behaviour is in `operations`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import dataclasses
 import random
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping, ValuesView
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from typing import TypeVar
 
-from labkit.errors import InvalidParameterValue, ResourceNotFound
+from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
 from labkit.model import LATEST, DeploymentPackage, EventInvokeConfig, FunctionConfig
 
 NAME = r"[a-zA-Z0-9-_]{1,64}"
@@ -45,7 +46,7 @@ def parse_reference(text: str, qualifier: str | None = None) -> Reference:
 
 @dataclass(frozen=True, slots=True)
 class FunctionVersion:
-    """All that an environment needs, ready at deploy time; a published version never changes.
+    """Code and configuration; a published version never changes.
 
     `key` is new with every change of code or configuration: environments of one key are interchangeable.
     """
@@ -54,13 +55,10 @@ class FunctionVersion:
     arn: str  # the function's, without a version
     config: FunctionConfig
     package: DeploymentPackage
-    folder: Path
     version: str
-    variables: Mapping[str, str]
     last_modified: str
     revision_id: str
     layers: tuple[LayerVersion, ...] = ()
-    paths: tuple[str, ...] = ()  # where its layers' modules are
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +204,13 @@ class EventSourceMapping:
         return self.source_arn.split(":")[2]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """A function is being created, or updated from the version that serves until it is done."""
+
+    previous: FunctionVersion | None
+
+
 @dataclass(slots=True)
 class Function:
     """What a name stands for. The dicts after `tags` are by qualifier, $LATEST where a caller gives none."""
@@ -220,6 +225,7 @@ class Function:
     urls: dict[str, FunctionUrl] = field(default_factory=dict)
     runtime_updates: dict[str, str] = field(default_factory=dict)
     recursive_loop: str = "Terminate"
+    change: Change | None = None
 
     @property
     def name(self) -> str:
@@ -233,6 +239,14 @@ class Function:
         """Something that belongs to the function changed, but neither code nor configuration."""
         self.latest = dataclasses.replace(self.latest, revision_id=str(uuid.uuid4()))
 
+    def check_revision(self, wanted: str | None) -> None:
+        """Raises PreconditionFailed if somebody changed the function since the caller read it."""
+        if wanted and wanted != self.revision_id:
+            raise PreconditionFailed(
+                "The Revision Id provided does not match the latest Revision Id. "
+                "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
+            )
+
     def event_policy(self, qualifier: str | None) -> EventInvokeConfig:
         config = self.event_invoke.get(qualifier or LATEST)
         return config.policy() if config else EventInvokeConfig()
@@ -242,15 +256,55 @@ class Function:
         return [self.latest, *self.published.values()]
 
 
+T = TypeVar("T")
+ASKED_FOR: ContextVar[set[tuple[str, str]] | None] = ContextVar("ASKED_FOR", default=None)
+"""Where the running operation notes the records that it has asked for: it can have changed no others."""
+
+
+class Records(MutableMapping[str, T]):
+    """Records by name, which notes in ASKED_FOR whom somebody asked for; `kind` is its name there."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._records: dict[str, T] = {}
+
+    def _note(self, name: str) -> None:
+        noted = ASKED_FOR.get()
+        if noted is not None:
+            noted.add((self._kind, name))
+
+    def __getitem__(self, name: str) -> T:
+        self._note(name)
+        return self._records[name]
+
+    def __setitem__(self, name: str, record: T) -> None:
+        self._note(name)
+        self._records[name] = record
+
+    def __delitem__(self, name: str) -> None:
+        self._note(name)
+        del self._records[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def values(self) -> ValuesView[T]:
+        """All of them, which are not noted: who looks through a list changes nothing in it."""
+        return self._records.values()
+
+
 class Registry:
     """Functions by name, event source mappings by UUID."""
 
     def __init__(self, *, account_id: str, region: str) -> None:
         self.account_id = account_id
         self.region = region
-        self.functions: dict[str, Function] = {}
-        self.layers: dict[str, Layer] = {}
-        self.mappings: dict[str, EventSourceMapping] = {}
+        self.functions: Records[Function] = Records("functions")
+        self.layers: Records[Layer] = Records("layers")
+        self.mappings: Records[EventSourceMapping] = Records("mappings")
 
     def arn(self, name: str) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"
@@ -275,6 +329,21 @@ class Registry:
         if number not in function.published:
             raise self._missing(reference)
         return function.published[number]
+
+    def serving(self, reference: Reference) -> FunctionVersion:
+        """The version that runs an invocation now. Raises ResourceNotFound, and ResourceConflict as long as there is
+        none: its function is being created.
+        """
+        version = self.version(reference)
+        change = self.functions[reference.name].change
+        if change is None or version.version != LATEST:
+            return version
+        if change.previous is None:
+            raise ResourceConflict(
+                "The operation cannot be performed at this time. The function is currently in the following state: "
+                "Pending"
+            )
+        return change.previous
 
     def url(self, url_id: str) -> tuple[Function, str, FunctionUrl] | None:
         """The function behind a URL, the qualifier it belongs to, and its settings."""

@@ -19,7 +19,7 @@ signature, the session token. For Lambda itself there are public reports: 403 an
 (serverless/serverless issue 27), a mismatch without the canonical string (the length of the answer in erlcloud/erlcloud
 issue 690). Sentences about the scope end in a blank (cllunsford/aws-signing-proxy issue 25). A header that cannot be
 read is shown hashed, as API Gateway has done since it stopped to echo it. The Lambda API reference, "Common Errors",
-gives IncompleteSignature the status 403 and RequestExpired 400; the message of the latter is not known for Lambda.
+gives IncompleteSignature the status 403; the message of RequestExpired is not known for Lambda.
 
 Speed: this is on the way of every warm call. The usual header is read by one regular expression, and the signing key,
 four HMACs away from the secret, is kept under the whole credential, so that its scope is compared once a day.
@@ -38,6 +38,10 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+import botocore.credentials
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+
 from labkit.errors import (
     IncompleteSignature,
     InvalidSignature,
@@ -52,6 +56,7 @@ ALGORITHM = b"AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 UNSIGNED_PAYLOAD = b"UNSIGNED-PAYLOAD"
 SKEW_MIN = 5
+LOCATION_S = 600
 WEEK_S = 7 * 24 * 3600  # the longest life of a presigned address
 KEYS_KEPT = 64  # a signing key is good for one day: more are old ones
 
@@ -70,6 +75,22 @@ class Credentials:
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str = field(default="", repr=False)
+
+    def botocore(self) -> botocore.credentials.Credentials:
+        return botocore.credentials.Credentials(self.access_key_id, self.secret_access_key, self.session_token or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Presigner:
+    """Makes addresses that anybody who has them may GET for LOCATION_S."""
+
+    credentials: Credentials
+    region: str
+
+    def __call__(self, address: str) -> str:
+        request = AWSRequest("GET", address)
+        SigV4QueryAuth(self.credentials.botocore(), "lambda", self.region, expires=LOCATION_S).add_auth(request)
+        return str(request.url)
 
 
 class Claim(NamedTuple):
@@ -101,6 +122,9 @@ class Verifier:
         self._region = region
         self._service = service
         self._keys: dict[bytes, _SigningKey] = {}
+
+    def knows(self, access_key_id: str) -> bool:
+        return access_key_id in self._credentials
 
     def check(self, method: str, raw_path: bytes, query: bytes, headers: Headers, body: bytes, now: float) -> None:
         """Return if the request is signed by one of the credentials, and lately enough; else raise AWS's answer.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
+import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -202,8 +205,8 @@ def test_advance_returns_the_new_time_and_the_trace_of_a_retry_carries_it(lab, t
 
 
 @pytest.mark.parametrize("query", ["", "?seconds=", "?seconds=soon", "?seconds=-1", "?seconds=nan", "?seconds=1e300"])
-def test_the_page_refuses_what_is_no_time_to_skip(lab, query):
-    answer = requests.post(f"{lab.endpoint}/_labkit/advance{query}", timeout=10)
+def test_the_page_refuses_what_is_no_time_to_skip(lab, query, signature):
+    answer = requests.post(f"{lab.endpoint}/_labkit/advance{query}", timeout=10, auth=signature)
     assert (answer.status_code, "expected a number of seconds" in answer.json()["message"]) == (400, True)
 
 
@@ -345,8 +348,10 @@ def test_two_labs_at_once_do_not_see_each_other(lab, own_lab):
     assert (lab.names(), own_lab.names()) == (["f"], ["g"])
 
 
-def test_a_lab_can_attach_to_a_running_emulator(lab):
+def test_a_lab_can_attach_to_a_running_emulator(lab, monkeypatch):
     lab.deploy("f", ECHO)
+    for name in ("aws_access_key_id", "aws_secret_access_key"):
+        monkeypatch.setenv(name.upper(), lab.connection[name])
     with Lab(lab.endpoint) as guest:
         assert guest.invoke("f", 7).payload == 7
     assert lab.invoke("f", 8).payload == 8
@@ -413,3 +418,29 @@ def test_the_fallback_client_serves_where_awslambdaric_is_missing(monkeypatch):
         assert f.invoke(1).error.error_type == "ZeroDivisionError"
         f = lab.deploy("f", "import sys\ndef handler(event, context): return 'awslambdaric' in sys.modules, event")
         assert f.invoke(1).payload == [False, 1]
+
+
+def test_an_emulator_without_signatures_takes_any_client():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "labkit.emulator", "--port", "0", "--unsigned"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with Lab(process.stdout.readline().strip()) as lab:
+        assert lab.deploy("f", ECHO).invoke(7).payload == 7
+    process.terminate()
+    output, errors = process.communicate(timeout=20)
+    assert (output, errors) == ("", "labkit: --unsigned: every user of this machine who finds the port can call it.\n")
+
+
+def test_an_emulator_of_its_own_says_what_a_client_needs(monkeypatch):
+    command = [sys.executable, "-m", "labkit.emulator", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    lines = [process.stdout.readline() for _ in range(4)]
+    exports = dict(re.findall(r"(AWS_\w+)=(\S+)", "".join(lines[1:])))
+    for name, value in exports.items():
+        monkeypatch.setenv(name, value)
+    with Lab(lines[0].strip()) as lab:
+        assert lab.deploy("f", ECHO).invoke(7).payload == 7
+    process.terminate()
+    process.communicate(timeout=20)
+    assert exports["AWS_ENDPOINT_URL_LAMBDA"] == lines[0].strip()

@@ -24,13 +24,7 @@ def handler(event, context):
 @pytest.fixture
 def aws(own_lab):
     """A lab whose clock only this test moves."""
-    return boto3.client(
-        "lambda",
-        endpoint_url=own_lab.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="y",
-    )
+    return boto3.client("lambda", **own_lab.connection)
 
 
 def test_the_number_of_attempts_can_be_set(own_lab, aws, tmp_path, wait_until):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -26,7 +25,7 @@ DEAD = "arn:aws:sqs:us-east-1:123456789012:dead"
 THROTTLE = TooManyRequests("ConcurrentInvocationLimitExceeded")
 TRACE = Trace("r", "f", "$LATEST", "e", "s", NOON, 0.0, 0.1, 128, 40, Status.SUCCESS)
 VERSION = FunctionVersion(
-    "f:1", ARN, FunctionConfig("f", "app.handler"), DeploymentPackage("sha", 1), Path("/nowhere"), "$LATEST", {}, "", ""
+    "f:1", ARN, FunctionConfig("f", "app.handler"), DeploymentPackage("sha", 1), "$LATEST", "", ""
 )
 
 

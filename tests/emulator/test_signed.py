@@ -8,6 +8,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from labkit import Lab
+from labkit.errors import LabkitError
 
 pytestmark = pytest.mark.process
 
@@ -55,3 +56,41 @@ def test_a_request_without_a_signature_is_refused(signed_lab):
 def test_a_body_of_six_megabytes_is_signed_too(signed_lab):
     signed_lab.deploy("g", "def handler(event, context): return len(event)", memory_mb=512, timeout_s=20)
     assert signed_lab.invoke("g", "x" * 6_000_000).payload == 6_000_000
+
+
+def test_without_any_set_each_lab_makes_its_own(lab, own_lab):
+    own, other = own_lab.connection, lab.connection
+    assert own["aws_access_key_id"] != other["aws_access_key_id"]
+    own_lab.deploy("f", "def handler(event, context): return event")
+    assert code(own_lab, other["aws_access_key_id"], other["aws_secret_access_key"]) == {
+        ("UnrecognizedClientException", 403)
+    }
+
+
+def test_labkits_own_pages_are_signed_too(lab):
+    for page in ("status", "traces", "logs/f"):
+        answer = requests.get(f"{lab.endpoint}/_labkit/{page}", timeout=5)
+        assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (403, "MissingAuthenticationTokenException")
+
+
+def test_the_location_of_a_package_needs_no_more_than_itself(signed_lab):
+    location = signed_lab.boto3("lambda").get_function(FunctionName="f")["Code"]["Location"]
+    assert requests.get(location, timeout=5).content[:2] == b"PK"
+    assert requests.get(location.partition("?")[0], timeout=5).status_code == 403
+    assert requests.get(location.replace("X-Amz-Expires=600", "X-Amz-Expires=601"), timeout=5).status_code == 403
+
+
+def test_a_handler_may_call_the_lab_with_its_roles_credentials(lab):
+    lab.deploy("callee", "def handler(event, context): return 2 * event")
+    source = (
+        "import boto3\n"
+        "def handler(event, context):\n"
+        "    aws = boto3.client('lambda', endpoint_url=event)\n"
+        "    return aws.invoke(FunctionName='callee', Payload=b'21')['Payload'].read().decode()\n"
+    )
+    assert lab.deploy("caller", source, timeout_s=20, memory_mb=256).invoke(lab.endpoint).payload == "42"
+
+
+def test_a_lab_with_other_credentials_says_how_to_get_the_right_ones(lab):
+    with Lab(lab.endpoint) as other, pytest.raises(LabkitError, match="AWS_ACCESS_KEY_ID"):
+        other.status()

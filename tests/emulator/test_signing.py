@@ -428,7 +428,7 @@ def test_a_signature_from_the_future_says_so(make):
 def test_a_presigned_address_lives_to_its_last_second(expires):
     sent = presigned(expires=expires)
     check(sent, at=sent.signed_at() + expires)
-    assert refusal(sent, at=sent.signed_at() + expires + 1) == ("RequestExpired", 400, "Request has expired.")
+    assert refusal(sent, at=sent.signed_at() + expires + 1) == ("RequestExpired", 403, "Request has expired.")
 
 
 def without_expires(sent):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 
 import pytest
 import requests
@@ -182,15 +181,31 @@ def test_an_error_before_the_first_piece_is_an_ordinary_one(lab, aws):
     assert lab.invoke("f").error.error_type == "ZeroDivisionError"
 
 
+ENDS = """
+import os
+import pathlib
+
+def handler(event, context):
+    yield "a"
+    while not pathlib.Path(event["until"]).exists():
+        os.sched_yield()
+    ENDING
+"""
+
+
 @process
 @pytest.mark.parametrize(
     ("ending", "error_type"), [("while True: pass", "Sandbox.Timedout"), ("os._exit(3)", "Runtime.ExitError")]
 )
-def test_what_ends_the_handler_midway_ends_the_stream(lab, aws, ending, error_type):
-    lab.deploy("f", f"import os\ndef handler(event, context):\n    yield 'a'\n    {ending}", timeout_s=1)
-    _, events = streamed(aws)
-    assert payload(events) == b"a"
-    assert json.loads(events[-1]["InvokeComplete"]["ErrorDetails"])["errorType"] == error_type
+def test_what_ends_the_handler_midway_ends_the_stream(lab, aws, tmp_path, ending, error_type):
+    lab.deploy("f", ENDS.replace("ENDING", ending), timeout_s=2)
+    until = tmp_path / "go"
+    answer = aws.invoke_with_response_stream(FunctionName="f", Payload=json.dumps({"until": str(until)}))
+    events = iter(answer["EventStream"])
+    assert next(events) == {"PayloadChunk": {"Payload": b"a"}}
+    until.touch()
+    (last,) = events
+    assert json.loads(last["InvokeComplete"]["ErrorDetails"])["errorType"] == error_type
 
 
 @process
@@ -202,33 +217,30 @@ def test_a_response_larger_than_a_buffered_one_may_be_comes_whole(lab, aws):
     assert payload(streamed(aws)[1])[:1] == b"\x00"
 
 
+STREAMED = "/2021-11-15/functions/{}/response-streaming-invocations"
+
+
 @process
-def test_a_client_that_goes_away_leaves_a_good_environment(lab, wait_until):
+def test_a_client_that_goes_away_leaves_a_good_environment(lab, signature, wait_until):
     source = "def handler(event, context):\n    for n in range(event): yield bytes(100_000)"
     lab.deploy("left", source, timeout_s=20)
-    host, port = lab.endpoint.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
-        path = "/2021-11-15/functions/left/response-streaming-invocations"
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n80".encode())
-        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    path = STREAMED.format("left")
+    with requests.post(lab.endpoint + path, data=b"80", auth=signature, stream=True, timeout=20) as answer:
+        assert answer.status_code == 200
     wait_until(lambda: lab.traces("left"))
     assert len(lab.invoke("left", 3).payload) == 300_000
     assert [(t.status, t.cold) for t in lab.traces("left")] == [("success", True), ("success", False)]
 
 
 @process
-def test_a_handler_whose_reader_is_slow_waits_until_its_timeout(lab, wait_until):
-    source = "def handler(event, context):\n    while True: yield bytes(1_000_000)"
-    lab.deploy("slow", source, timeout_s=1, memory_mb=512)
-    host, port = lab.endpoint.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=15) as connection:
-        path = "/2021-11-15/functions/slow/response-streaming-invocations"
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+def test_a_handler_whose_reader_is_slow_waits_until_its_timeout(lab, signature, wait_until):
+    lab.deploy(
+        "slow", "def handler(event, context):\n    while True: yield bytes(1_000_000)", timeout_s=1, memory_mb=512
+    )
+    path = STREAMED.format("slow")
+    with requests.post(lab.endpoint + path, data=b"{}", auth=signature, stream=True, timeout=20) as answer:
         wait_until(lambda: lab.traces("slow"))
-        received = b""
-        while not received.endswith(b"0\r\n\r\n"):
-            received = received[-10_000:] + connection.recv(1 << 20)
-    assert b"Sandbox.Timedout" in received
+        assert b"Sandbox.Timedout" in answer.content
     assert lab.traces("slow")[0].status == "timeout"
 
 
@@ -277,11 +289,12 @@ def test_a_stream_that_breaks_off_is_a_failure(lab):
 
 
 @process
-def test_a_dry_run_answers_with_nothing(lab, aws):
+def test_a_dry_run_answers_with_nothing(lab, signature):
     lab.deploy("f", "def handler(event, context): yield 'a'")
     answer = requests.post(
-        f"{lab.endpoint}/2021-11-15/functions/f/response-streaming-invocations",
+        lab.endpoint + STREAMED.format("f"),
         headers={"X-Amz-Invocation-Type": "DryRun"},
+        auth=signature,
         timeout=5,
     )
     assert (answer.status_code, answer.content) == (204, b"")

@@ -43,7 +43,9 @@ def empty_shell(tmp_path, monkeypatch) -> Iterator[Shell]:
 
 
 @pytest.fixture
-def shell(empty_shell, lab) -> Shell:
+def shell(empty_shell, lab, monkeypatch) -> Shell:
     """A shell on the shared emulator."""
+    for name in ("aws_access_key_id", "aws_secret_access_key"):
+        monkeypatch.setenv(name.upper(), lab.connection[name])
     empty_shell.ip.run_line_magic("config", f"LabMagics.endpoint = '{lab.endpoint}'")
     return empty_shell

@@ -18,7 +18,6 @@ from labkit.emulator.registry import Function, PolicyStatement, parse_reference
 from labkit.errors import (
     InvalidParameterValue,
     PolicyLengthExceeded,
-    PreconditionFailed,
     ResourceConflict,
     ResourceNotFound,
 )
@@ -30,7 +29,7 @@ MOST_POLICY_BYTES = 20_480
 async def add_permission(account: Account, params: Params) -> dict[str, Any]:
     _refuse_latest(params)
     function, qualifier = account.registry.named(params["FunctionName"], params.get("Qualifier"))
-    _check_revision(function, params)
+    function.check_revision(params.get("RevisionId"))
     statement = _statement(account, function, qualifier, params)
     existing = function.policies.get(qualifier, ())
     if any(known.sid == statement.sid for known in existing):
@@ -57,7 +56,7 @@ async def remove_permission(account: Account, params: Params) -> dict[str, Any]:
     left = tuple(statement for statement in existing if statement.sid != sid)
     if len(left) == len(existing):
         raise ResourceNotFound(f"Statement {sid} is not found in resource policy.")
-    _check_revision(function, params)
+    function.check_revision(params.get("RevisionId"))
     _keep(function, qualifier, left)
     return {}
 
@@ -132,15 +131,6 @@ def _principal(principal: str) -> str | dict[str, str]:
 def _refuse_latest(params: Params) -> None:
     if parse_reference(params["FunctionName"], params.get("Qualifier")).qualifier == LATEST:
         raise InvalidParameterValue("We currently do not support adding policies for $LATEST.")
-
-
-def _check_revision(function: Function, params: Params) -> None:
-    wanted = params.get("RevisionId")
-    if wanted and wanted != function.revision_id:
-        raise PreconditionFailed(
-            "The Revision Id provided does not match the latest Revision Id. "
-            "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
-        )
 
 
 def _keep(function: Function, qualifier: str, statements: tuple[PolicyStatement, ...]) -> None:

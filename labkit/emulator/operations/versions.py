@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.operations.functions import check_revision, describe, publish
+from labkit.emulator.operations.configuration import listed_version
+from labkit.emulator.operations.functions import publish
 from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Alias, Function, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
@@ -18,19 +19,19 @@ from labkit.model import LATEST
 async def publish_version(account: Account, params: Params) -> dict[str, Any]:
     """Unchanged code and configuration publish no new version; the newest one is the answer."""
     function = _function(account, params)
-    check_revision(function, params)
+    function.check_revision(params.get("RevisionId"))
     expected = params.get("CodeSha256")
     if expected and expected != function.latest.package.sha256:
         raise InvalidParameterValue(
             f"CodeSHA256 ({expected}) is different from current CodeSHA256 in $LATEST "
             f"({function.latest.package.sha256}). Please try again with the CodeSHA256 in $LATEST."
         )
-    return describe(publish(account, function, params.get("Description") or None))
+    return publish(account, function, params.get("Description") or None)
 
 
 async def list_versions_by_function(account: Account, params: Params) -> dict[str, Any]:
     versions = _function(account, params).versions()
-    return listed("Versions", [describe(version, version.version) for version in versions], params)
+    return listed("Versions", [listed_version(version) for version in versions], params)
 
 
 async def create_alias(account: Account, params: Params) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def test_a_second_statement_of_the_same_id_is_refused(aws, arn, refused):
 
 
 def test_each_change_is_a_new_revision_and_an_older_one_is_refused(aws, create, refused):
-    first = create()["RevisionId"]
+    create()
+    first = aws.get_function_configuration(FunctionName="f")["RevisionId"]
     aws.add_permission(FunctionName="f", **S3, RevisionId=first)
     second = aws.get_policy(FunctionName="f")["RevisionId"]
     assert second == aws.get_function_configuration(FunctionName="f")["RevisionId"] != first

@@ -1,0 +1,180 @@
+"""A function's configuration: from parameters to a FunctionConfig, and from a version to its description.
+
+What is kept and shown although nothing here acts on it: VPC, KMS key, tracing (there is no X-Ray to report to). What
+could not even be kept truthfully is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from labkit.emulator.account import Params
+from labkit.emulator.registry import FunctionVersion
+from labkit.emulator.variables import RESERVED
+from labkit.errors import InvalidParameterValue
+from labkit.model import ENVIRONMENT_BYTES, LATEST, FunctionConfig, LoggingConfig, VpcConfig
+
+NOT_YET = ("ImageConfig", "CapacityProviderConfig", "TenancyConfig", "DurableConfig")
+NOT_YET_FLAGS = ("FileSystemConfigs", "CodeSigningConfigArn")
+VPC_ID = "vpc-0123456789abcdef0"  # of every subnet: labkit has no networks to look in
+CREATING = "The function is being created."
+PENDING = {"State": "Pending", "StateReason": CREATING, "StateReasonCode": "Creating", "LastUpdateStatus": None}
+IN_PROGRESS = {
+    "LastUpdateStatus": "InProgress",
+    "LastUpdateStatusReason": CREATING,
+    "LastUpdateStatusReasonCode": "Creating",
+}
+
+
+def configured(config: FunctionConfig, params: Params) -> FunctionConfig:
+    """A configuration with what the parameters change. Raises InvalidParameterValue."""
+    _refuse_what_would_be_ignored(params)
+    if params.get("PackageType", "Zip") != "Zip":
+        raise InvalidParameterValue("labkit runs functions packaged as Zip; container images need Docker.")
+    given = {name: params[name] for name in FIELDS if params.get(name) is not None}
+    changes = {FIELDS[name][0]: FIELDS[name][1](value) for name, value in given.items()}
+    runtime = changes.get("runtime", config.runtime)
+    if not runtime.startswith("python3."):
+        raise InvalidParameterValue(f"labkit runs Python functions; the runtime {runtime} is not available here.")
+    return dataclasses.replace(config, **changes)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _variables(given: Params) -> dict[str, str]:
+    variables: Mapping[str, str] = given.get("Variables") or {}
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > ENVIRONMENT_BYTES:
+        raise InvalidParameterValue(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            f"provided exceeded the 4KB limit. String measured: {measured}"
+        )
+    reserved = sorted(RESERVED.intersection(variables))
+    if reserved:
+        raise InvalidParameterValue(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    return dict(variables)
+
+
+def _vpc(given: Params) -> VpcConfig:
+    return VpcConfig(
+        tuple(given.get("SubnetIds") or ()),
+        tuple(given.get("SecurityGroupIds") or ()),
+        bool(given.get("Ipv6AllowedForDualStack")),
+    )
+
+
+def _logging(given: Params) -> LoggingConfig:
+    return LoggingConfig(
+        given.get("LogFormat") or "Text",
+        given.get("ApplicationLogLevel") or "",
+        given.get("SystemLogLevel") or "",
+        given.get("LogGroup") or "",
+    )
+
+
+FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "Handler": ("handler", _same),
+    "Role": ("role", _same),
+    "Runtime": ("runtime", _same),
+    "MemorySize": ("memory_mb", _same),
+    "Timeout": ("timeout_s", _same),
+    "Description": ("description", _same),
+    "KMSKeyArn": ("kms_key_arn", _same),
+    "Layers": ("layers", tuple),
+    "Environment": ("variables", _variables),
+    "Architectures": ("architecture", lambda given: given[0]),
+    "DeadLetterConfig": ("dead_letter_arn", lambda given: given.get("TargetArn") or ""),
+    "EphemeralStorage": ("ephemeral_storage_mb", lambda given: given["Size"]),
+    "TracingConfig": ("tracing", lambda given: given.get("Mode") or "PassThrough"),
+    "SnapStart": ("snap_start", lambda given: given.get("ApplyOn") == "PublishedVersions"),
+    "VpcConfig": ("vpc", _vpc),
+    "LoggingConfig": ("logging", _logging),
+}
+"""Parameters of CreateFunction and UpdateFunctionConfiguration: the field of each, and how its value is read."""
+
+
+def _refuse_what_would_be_ignored(params: Params) -> None:
+    """A setting that changes nothing here must not look as if it did."""
+    given = next((name for name in NOT_YET if any((params.get(name) or {}).values())), None)
+    given = given or next((name for name in NOT_YET_FLAGS if params.get(name)), None)
+    if given:
+        raise InvalidParameterValue(f"labkit does not implement {given} yet: leave it out.")
+
+
+# --- what operations answer ---------------------------------------------------------------------------------
+
+
+def listed_version(version: FunctionVersion) -> dict[str, Any]:
+    """In lists every ARN carries its version, and there is no state (API reference, ListFunctions)."""
+    return describe(version, version.version) | {"State": None, "LastUpdateStatus": None}
+
+
+def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str, Any]:
+    """FunctionConfiguration, as every operation returns it; a published version's ARN always names it."""
+    config, package = version.config, version.package
+    named = qualifier or (version.version if version.version != LATEST else None)
+    environment = {"Environment": {"Variables": dict(config.variables)}} if config.variables else {}
+    return environment | {
+        "FunctionName": config.name,
+        "FunctionArn": f"{version.arn}:{named}" if named else version.arn,
+        "Runtime": config.runtime,
+        "Role": config.role,
+        "Handler": config.handler,
+        "CodeSize": package.size_bytes,
+        "CodeSha256": package.sha256,
+        "Description": config.description,
+        "Timeout": config.timeout_s,
+        "MemorySize": config.memory_mb,
+        "LastModified": version.last_modified,
+        "Version": version.version,
+        "TracingConfig": {"Mode": config.tracing},
+        "KMSKeyArn": config.kms_key_arn or None,
+        "VpcConfig": _described_vpc(config.vpc),
+        "DeadLetterConfig": {"TargetArn": config.dead_letter_arn} if config.dead_letter_arn else None,
+        "RevisionId": version.revision_id,
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+        "PackageType": "Zip",
+        "Layers": [{"Arn": layer.arn, "CodeSize": layer.package.size_bytes} for layer in version.layers] or None,
+        "Architectures": [config.architecture],
+        "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
+        "SnapStart": _described_snap_start(version),
+        "LoggingConfig": _described_logging(config),
+    }
+
+
+def _described_vpc(vpc: VpcConfig) -> dict[str, Any] | None:
+    if vpc == VpcConfig():
+        return None
+    return {
+        "SubnetIds": list(vpc.subnet_ids),
+        "SecurityGroupIds": list(vpc.security_group_ids),
+        "VpcId": VPC_ID if vpc.subnet_ids else "",
+        "Ipv6AllowedForDualStack": vpc.ipv6,
+    }
+
+
+def _described_snap_start(version: FunctionVersion) -> dict[str, str]:
+    optimised = version.config.snap_start and version.version != LATEST
+    return {
+        "ApplyOn": "PublishedVersions" if version.config.snap_start else "None",
+        "OptimizationStatus": "On" if optimised else "Off",
+    }
+
+
+def _described_logging(config: FunctionConfig) -> dict[str, str | None]:
+    return {
+        "LogFormat": config.logging.format,
+        "ApplicationLogLevel": config.logging.application_level or None,
+        "SystemLogLevel": config.logging.system_level or None,
+        "LogGroup": config.logging.group or f"/aws/lambda/{config.name}",
+    }
