@@ -12,7 +12,7 @@ LabkitError
 |   |-- InvocationFailed          only raised by `--check`
 |-- MachineError                  this machine cannot do it
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
-|   |-- StateInUse  StateUnusable
+|   |-- StateInUse  StateUnusable  ServicesNotStarted
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  TooManyRequests
@@ -223,6 +223,10 @@ class NoClock(MachineError):
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(f"{endpoint} has no clock that could be advanced.")
+
+
+class ServicesNotStarted(MachineError):
+    hint = "The emulator's log has moto's last words; functions alone work without it."
 
 
 # --- answers of the Lambda API ------------------------------------------------------------------------------

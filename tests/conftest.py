@@ -17,14 +17,14 @@ from labkit import Lab
 
 
 def labkit_processes() -> list[psutil.Process]:
-    """Emulators and environments below this process."""
+    """Emulators, their environments and mocked accounts below this process."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
             line = " ".join(process.cmdline())
         except psutil.Error:
             continue
-        if "labkit.emulator" in line or "labkit/runtime/bootstrap.py" in line:
+        if any(ours in line for ours in ("labkit.emulator", "labkit.mockaws", "labkit/runtime/bootstrap.py")):
             found.append(process)
     return found
 

@@ -39,8 +39,9 @@ MAY = {
     "client": (FREE | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.emulator"},
-        {"botocore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
+        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
     ),
+    "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},
@@ -109,9 +110,11 @@ HOMES = {
     "subprocess": {"sandbox"},
     "signal": {"sandbox"},
     "psutil": {"proc", "server"},
+    "sqlite3": {"store"},
     "httptools": {"runtime_api"},
-    "labkit.scheduler": {"dispatcher", "server"},
-    "labkit.emulator.sandbox": {"environment", "server"},
+    "httpcore": {"services", "forwarding"},
+    "labkit.scheduler": {"dispatcher", "composition"},
+    "labkit.emulator.sandbox": {"environment", "environments", "server"},
 }
 
 
@@ -195,7 +198,7 @@ def test_errors_of_the_api_have_a_code_and_a_status():
 
 def test_every_module_can_be_imported_alone():
     for module in pkgutil.walk_packages(labkit.__path__, "labkit."):
-        if not module.name.startswith(("labkit.runtime.", "labkit.emulator.__main__")):
+        if not module.name.startswith(("labkit.runtime.", "labkit.emulator.__main__", "labkit.mockaws.__main__")):
             importlib.import_module(module.name)
 
 

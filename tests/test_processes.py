@@ -13,6 +13,7 @@ pytestmark = pytest.mark.process
 
 SCRIPT = """
 import json, sys, threading
+import psutil
 from labkit import Lab
 lab = Lab()
 source = "import os, time\\ndef handler(event, context):\\n    time.sleep(event['s'])\\n    return os.getpid()"
@@ -22,7 +23,11 @@ threading.Thread(target=lambda: f.invoke({"s": 200}), daemon=True).start()
 while not any(e["phase"] == "invoke" for e in lab.status()["environments"]):
     pass
 f2 = lab.deploy("g", "import os\\ndef handler(event, context): return os.getpid()")
-print(json.dumps([lab.status()["pid"], idle, f2.invoke().payload]), flush=True)
+lab.boto3("sqs").list_queues()
+emulator = lab.status()["pid"]
+mocked = [p.pid for p in psutil.Process(emulator).children() if "labkit.mockaws" in p.cmdline()]
+assert len(mocked) == 1
+print(json.dumps([emulator, idle, f2.invoke().payload, *mocked]), flush=True)
 if sys.argv[1] == "wait":
     sys.stdin.read()
 """
@@ -48,10 +53,10 @@ def test_a_script_that_ends_leaves_no_process():
     assert psutil.wait_procs(processes, timeout=15)[1] == []
 
 
-def test_a_killed_emulator_takes_its_environments_with_it():
-    owner, (emulator, *environments) = start("wait")
+def test_a_killed_emulator_takes_its_environments_and_its_mocked_account_with_it():
+    owner, (emulator, *others) = start("wait")
     emulator.kill()
-    assert psutil.wait_procs(environments, timeout=15)[1] == []
+    assert psutil.wait_procs(others, timeout=15)[1] == []
     owner.stdin.close()
     owner.wait(30)
 

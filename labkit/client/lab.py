@@ -449,7 +449,10 @@ class Lab:
         return self._live().connection
 
     def boto3(self, service: str) -> Any:
-        """A boto3 client for this lab."""
+        """A boto3 client for this lab: for Lambda, and for every service of moto's, which starts on first use.
+
+        >>> lab.boto3("s3").create_bucket(Bucket="photos")
+        """
         return self._live().boto3(service)
 
 

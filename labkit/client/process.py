@@ -28,7 +28,8 @@ class EmulatorProcess:
     """A running emulator, which takes what these credentials sign. `endpoint` is its address."""
 
     def __init__(self, *, access_key_id: str, secret_access_key: str) -> None:
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
+        # it lives as long as the process; the emulator keeps it short
+        self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         # -P: the notebook's folder is not a place that handlers import from
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "labkit.emulator", "--port", "0", "--parent-pipe"],

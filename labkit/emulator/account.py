@@ -27,6 +27,8 @@ class Account:
     changes: Changes
     recorder: Recorder
     endpoint: str
+    read_object: Callable[[str, str, str], Awaitable[bytes]]
+    """An object of S3, by bucket, key and version (none: the newest). Raises InvalidParameterValue."""
     presign: Presigner | None = None
     store: Store | None = None
 

@@ -1,19 +1,26 @@
-"""Where events end: the record that a destination gets, what a dead-letter queue gets, and the way to a function.
+"""Where events end: the record that a destination gets, what a dead-letter queue gets, and the way to both.
 
 The record's shape is AWS's (developer guide, "Capturing records of Lambda asynchronous invocations", and records of
 real invocations). Where the handler did not run at all there is no `responsePayload`; a throttle leaves
 `responseContext` with its status alone. A dead-letter queue gets the event as it was, and three message attributes.
+
+Queues and topics get the record as their message, a bucket as an object. An event bus gets an event whose detail is the
+record; its source, detail type and resources (the bus, then the function) are those of events that AWS has sent (2021,
+2022; the developer guide now says that the source is `aws.lambda`).
+A delivery that fails is a line in the log, and never more: the caller is long gone.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
+from labkit.emulator.clients import CallFailed
 from labkit.emulator.registry import REFERENCE, Reference, Registry
 from labkit.emulator.retries import EndCondition
 from labkit.errors import ServiceError
@@ -123,28 +130,135 @@ def function_of(arn: str, registry: Registry) -> Reference | None:
     return Reference(match["name"], match["qualifier"]) if match and ours else None
 
 
+class Call(Protocol):
+    """One operation of another service. Raises CallFailed."""
+
+    async def __call__(self, service: str, operation: str, *, region: str = "", **params: Any) -> dict[str, Any]: ...
+
+
 def delivery(
-    registry: Registry, invoke: Callable[[Reference, bytes], Awaitable[object]]
+    registry: Registry, invoke: Callable[[Reference, bytes], Awaitable[object]], call: Call
 ) -> Callable[[str, bytes], Awaitable[None]]:
-    """Brings a record to a function, by an asynchronous invocation; the log says what could not be delivered."""
+    """Brings a record to its destination; the log says what could not be delivered."""
 
     async def deliver(arn: str, body: bytes) -> None:
-        function = function_of(arn, registry)
-        if function is None:
-            undelivered(arn, "only functions of this account can be reached yet")
-            return
         try:
-            await invoke(function, body)
-        except ServiceError as error:
+            if function := function_of(arn, registry):
+                await invoke(function, body)
+            else:
+                await _sent(call, arn, RECORDS, body)
+        except (ServiceError, CallFailed) as error:
             undelivered(arn, str(error))
 
     return deliver
 
 
-async def lose_dead_letter(letter: DeadLetter) -> None:
-    """Queues and topics, the only targets of dead letters, cannot be reached yet: the log says what is lost."""
-    why = f"queues and topics cannot be reached yet; the event {letter.request_id} failed with {letter.error_message!r}"
-    undelivered(letter.target_arn, why)
+def burial(call: Call) -> Callable[[DeadLetter], Awaitable[None]]:
+    """Brings a dead letter to its queue or topic; the log says what is lost."""
+
+    async def bury(letter: DeadLetter) -> None:
+        try:
+            await _sent(call, letter.target_arn, DEAD_LETTERS, letter)
+        except CallFailed as error:
+            why = f"{error}; the event {letter.request_id} failed with {letter.error_message!r}"
+            undelivered(letter.target_arn, why)
+
+    return bury
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What an ARN names: a resource of a service."""
+
+    arn: str
+    service: str
+    region: str
+    account_id: str
+    name: str
+
+
+Message = tuple[str, dict[str, Any]]  # an operation, and its parameters
+
+
+async def _sent(
+    call: Call, arn: str, messages: Mapping[str, Callable[[_Target, Any], Message]], content: object
+) -> None:
+    """Raises CallFailed."""
+    parts = arn.split(":", 5)
+    target = _Target(arn, *parts[2:]) if len(parts) == 6 else _Target(arn, "", "", "", "")
+    if target.service not in messages:
+        raise CallFailed("UnsupportedTarget", "no resource that could take it has this name")
+    operation, params = messages[target.service](target, content)
+    answer = await call(target.service, operation, region=target.region, **params)
+    if answer.get("FailedEntryCount"):
+        entry = answer["Entries"][0]
+        raise CallFailed(entry.get("ErrorCode", ""), entry.get("ErrorMessage", ""))
+
+
+def _queue_url(target: _Target) -> str:
+    """The host is the endpoint's, whatever stands here: the SDK sends to the endpoint."""
+    return f"https://sqs.{target.region}.amazonaws.com/{target.account_id}/{target.name}"
+
+
+def _to_queue(target: _Target, body: bytes) -> Message:
+    return "send_message", {"QueueUrl": _queue_url(target), "MessageBody": body.decode()}
+
+
+def _to_topic(target: _Target, body: bytes) -> Message:
+    return "publish", {"TopicArn": target.arn, "Message": body.decode()}
+
+
+def _to_bus(target: _Target, body: bytes) -> Message:
+    context = json.loads(body)["requestContext"]
+    result = "Success" if context["condition"] == EndCondition.SUCCESS else "Failure"
+    entry = {
+        "EventBusName": target.arn,
+        "Source": "lambda",
+        "DetailType": f"Lambda Function Invocation Result - {result}",
+        "Resources": [target.arn, context["functionArn"]],
+        "Detail": body.decode(),
+    }
+    return "put_events", {"Entries": [entry]}
+
+
+def _to_bucket(target: _Target, body: bytes) -> Message:
+    """The key is AWS's: `aws/lambda/async/FUNCTION/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-UUID` (developer guide)."""
+    document = json.loads(body)
+    function = document["requestContext"]["functionArn"].split(":")[6]
+    at = datetime.fromisoformat(document["timestamp"])
+    key = f"aws/lambda/async/{function}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
+    return "put_object", {"Bucket": target.name, "Key": key, "Body": body}
+
+
+def _letter_to_queue(target: _Target, letter: DeadLetter) -> Message:
+    body = letter.event.decode("utf-8", "replace")
+    params = {"QueueUrl": _queue_url(target), "MessageBody": body, "MessageAttributes": _attributes(letter)}
+    return "send_message", params
+
+
+def _letter_to_topic(target: _Target, letter: DeadLetter) -> Message:
+    message = letter.event.decode("utf-8", "replace")
+    return "publish", {"TopicArn": target.arn, "Message": message, "MessageAttributes": _attributes(letter)}
+
+
+def _attributes(letter: DeadLetter) -> dict[str, dict[str, str]]:
+    """An attribute may not be empty: an error without a message has none."""
+    attributes = {
+        "RequestID": {"DataType": "String", "StringValue": letter.request_id},
+        "ErrorCode": {"DataType": "Number", "StringValue": letter.error_code},
+    }
+    if letter.error_message:
+        attributes["ErrorMessage"] = {"DataType": "String", "StringValue": letter.error_message}
+    return attributes
+
+
+RECORDS: dict[str, Callable[[_Target, Any], Message]] = {
+    "sqs": _to_queue,
+    "sns": _to_topic,
+    "events": _to_bus,
+    "s3": _to_bucket,
+}
+DEAD_LETTERS: dict[str, Callable[[_Target, Any], Message]] = {"sqs": _letter_to_queue, "sns": _letter_to_topic}
 
 
 def undelivered(arn: str, why: str) -> None:

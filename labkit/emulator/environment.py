@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from labkit.emulator.recorder import Entry, LogStream, init_report_line, phases_of
+from labkit.emulator.recorder import Entry, LogStream, phases_of
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.runtime_api import Channel, event_message
 from labkit.emulator.sandbox import Sandbox
@@ -117,6 +117,7 @@ class Environment:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._channel, "127.0.0.1", 0)
         if self.phase is Phase.INIT:
+            self.stream.begin_init()
             self._spawn()
         else:  # stopped meanwhile
             self._server.close()
@@ -240,8 +241,7 @@ class Environment:
 
     def _report_init(self, run: _Run, phase: str) -> None:
         status, error_type = ("timeout", None) if run.killed_for else ("error", _init_error_type(run))
-        line = init_report_line(time.monotonic() - run.spawned, phase=phase, status=status, error_type=error_type)
-        self.stream.write_line(line)
+        self.stream.end_init(time.monotonic() - run.spawned, phase=phase, status=status, error_type=error_type)
 
     def _crashed(self, invocation: Invocation, run: _Run, returncode: int) -> None:
         request = f"RequestId: {invocation.request_id} Error: "
@@ -295,6 +295,7 @@ class Environment:
             return  # suppressed init: part of the invocation's duration
         now = time.monotonic()
         self._init_s = now - run.spawned
+        self.stream.end_init(self._init_s)
         self._phases = _phases(self._sandbox.read_report(), run.spawned, now)
         self._note_memory()
         self.phase = Phase.IDLE
@@ -322,7 +323,7 @@ class Environment:
         """Begins the invocation's part of the log: with its event, or when it fails without ever getting one."""
         if not self._delivered:
             self._delivered = True
-            self._entry = self.stream.begin(invocation.request_id, self.version.version)
+            self._entry = self.stream.begin(invocation.request_id, invocation.function_arn, invocation.trace_id)
 
     def on_response(self, request_id: str, body: bytes) -> bool:
         if not self._runs(request_id):
@@ -402,7 +403,7 @@ class Environment:
             init_s=init_s,
             phases=self._phases if init_s is not None else None,
         )
-        self._entry.trace = trace
+        self._entry.trace, self._entry.produced_bytes = trace, 0 if failed else len(body)
         self._record(trace)
         if not invocation.result.done():
             invocation.result.set_result(Result(body, failed, self._entry, trace))

@@ -1,4 +1,5 @@
-"""The front door: an ASGI application. Invocations take the shortest path there is; the rest goes to `pages`.
+"""The front door: an ASGI application. Invocations take the shortest path there is; what is signed for
+another service is passed on to it; the rest goes to `pages`.
 
 Requests whose Host is not this machine's loopback are refused: a web page must not reach a lab by DNS rebinding.
 """
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any
 from urllib.parse import unquote
 
+from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.invoker import Answer, Invoker
 from labkit.emulator.pages import fault
 from labkit.emulator.recorder import log_tail
@@ -37,11 +39,20 @@ NOT_HERE = b'{"message":"labkit answers on 127.0.0.1 and localhost only."}'
 class FrontDoor:
     """See the module's docstring."""
 
-    def __init__(self, invoker: Invoker, wire: Wire, rest: App, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self,
+        invoker: Invoker,
+        wire: Wire,
+        rest: App,
+        verifier: Verifier | None = None,
+        *,
+        others: Forwarding | None = None,
+    ) -> None:
         self._invoker = invoker
         self._verifier = verifier
         self._wire = wire
         self._rest = rest
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope.get("headers", ()))
@@ -50,6 +61,8 @@ class FrontDoor:
             await respond(send, 403, (), NOT_HERE)
         elif path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope.get("method") == "POST":
             await self._invoke(scope, headers, receive, send)
+        elif self._others and self._others.wanted(headers, scope.get("query_string", b"")):
+            await self._others(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 

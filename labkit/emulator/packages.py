@@ -88,13 +88,16 @@ class PackageStore:
         folder = self.folder_of(package)
         return sum((folder / name).stat().st_size for name in package.files)
 
-    def add(self, content: bytes) -> DeploymentPackage:
-        """Unpacks a zip; blocking. Raises InvalidParameterValue or RequestTooLarge, in AWS's words."""
+    def add(self, content: bytes, *, uploaded: bool = True) -> DeploymentPackage:
+        """Unpacks a zip; blocking. Raises InvalidParameterValue or RequestTooLarge, in AWS's words.
+
+        One that was not uploaded in the request itself may be as large as it unpacks.
+        """
         digest = hashlib.sha256(content).digest()
         sha256 = base64.b64encode(digest).decode()
         if sha256 in self._known:
             return self._known[sha256]
-        if len(content) > ZIP_BYTES:
+        if uploaded and len(content) > ZIP_BYTES:
             raise RequestTooLarge(f"Request must be smaller than {ZIP_BYTES} bytes for the CreateFunction operation")
         folder = self._folder / digest.hex()
         staging = Path(tempfile.mkdtemp(dir=self._folder))

@@ -1,83 +1,176 @@
-"""Keeps what invocations leave: traces and log streams. Renders a log line only when somebody reads it.
+"""Keeps what invocations leave: traces and log streams. loglines.py writes the lines, when somebody reads them.
 
 A log stream belongs to one environment for its whole life. Its entries are invocations (START, the handler's
-output, END and REPORT around it) and lines between them (INIT_REPORT). The handler's output is one byte stream in
-which plain prints and the runtime client's frames (`_LAMBDA_TELEMETRY_LOG_FD`) stand in the order of writing.
-Memory is bounded: the newest `STREAM_BYTES` of a stream, the newest `STREAMS` of a function, `TRACES` traces.
+output, END and REPORT around it) and what stands between them, such as an init.
+Memory is bounded, whatever a handler prints: the newest `STREAM_BYTES` of a stream, the newest `STREAMS` of a
+function, `TOTAL_BYTES` of all streams together (the oldest stream goes first), `TRACES` traces. Nothing is on disk.
 """
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from labkit.billing import billed_ms
-from labkit.model import LOG_TAIL_BYTES, InitPhases, Status, Trace
+from labkit.emulator import loglines
+from labkit.emulator.loglines import Origin
+from labkit.model import LOG_TAIL_BYTES, InitPhases, Trace
 
 STREAM_BYTES = 2 * 1024 * 1024
 STREAMS = 200
+TOTAL_BYTES = 64 * 1024 * 1024
 TRACES = 10_000
-FRAME_MAGIC = b"\xa5\x5a\x00"  # frame types are 0xa55a00NN; not valid UTF-8, so no print begins with it
-FRAME_HEAD = 16  # type 4, length 4, microseconds 8
+CHUNK_BYTES = 65_536
+ENTRY_BYTES = 512  # what an entry costs without its output, about
+NOBODY = Origin()
 
 
 @dataclass(slots=True)
 class Entry:
-    """One invocation's part of a log, or the lines between two (request_id empty)."""
+    """One invocation's part of a log, or the lines between two (request_id empty).
+
+    `output` is what the handler wrote, in chunks, and what the platform said in between, in lines. `init` is the
+    entry before it, if this invocation was the first: JSON shows it in the tail of the log.
+    """
 
     request_id: str = ""
-    version: str = ""
-    output: list[bytes] = field(default_factory=list)
+    origin: Origin = NOBODY
+    began_at: float = 0.0
+    function_arn: str = ""
+    tracing: str = ""
+    output: list[bytearray | str] = field(default_factory=list)
     trace: Trace | None = None
-    closing: str = ""  # Lambda's own words before END, such as "Task timed out"
-    size: int = 0
+    closing: str = ""  # Lambda's own words before END in Text, such as "Task timed out"
+    produced_bytes: int = 0
+    size: int = ENTRY_BYTES
+    init: Entry | None = None
 
-    def text(self) -> str:
-        parts = [f"START RequestId: {self.request_id} Version: {self.version}\n" if self.request_id else ""]
-        parts.append(unframe(b"".join(self.output)))
-        if self.closing:
+    def text(self, newest: int = STREAM_BYTES) -> str:
+        """The lines; of the output at least the newest bytes, if there are so many."""
+        parts = [self._start() if self.request_id else "", self._output(newest)]
+        if not self.origin.as_json:
             parts.append(self.closing)
         if self.trace:
-            parts += [f"END RequestId: {self.request_id}\n", report_line(self.trace) + "\n"]
+            parts.append(
+                loglines.end(self.origin, self.trace, produced_bytes=self.produced_bytes, tracing=self.tracing)
+            )
         return "".join(parts)
+
+    def _start(self) -> str:
+        return loglines.start(self.origin, self.began_at, self.request_id, self.function_arn, self.tracing)
+
+    def _output(self, newest: int) -> str:
+        texts: list[str] = []
+        run: list[bytearray] = []  # a frame or a character may go over the end of a chunk
+        first = self._first(newest)
+        for part in self.output[first:]:
+            if isinstance(part, str):
+                texts += [loglines.application(b"".join(run), self.origin.lowest), part]
+                run = []
+            else:
+                run.append(part)
+        texts.append(loglines.application(b"".join(run), self.origin.lowest))
+        return "".join(texts)
+
+    def _first(self, newest: int) -> int:
+        """Where to begin, so that the chunks from there on have so many bytes."""
+        for index in range(len(self.output) - 1, -1, -1):
+            newest -= len(self.output[index])
+            if newest <= 0:
+                return index
+        return 0
+
+    def write(self, output: bytes) -> None:
+        last = self.output[-1] if self.output else None
+        if isinstance(last, bytearray) and len(last) < CHUNK_BYTES:
+            last += output
+        else:
+            self.output.append(bytearray(output))
+        self.size += len(output)
+
+    def write_line(self, line: str) -> None:
+        self.output.append(line)
+        self.size += len(line)
+
+    def shorten(self) -> None:
+        """Drops the oldest output beyond what a stream may have; the newest chunk always stays."""
+        while self.size > STREAM_BYTES and len(self.output) > 1:
+            self.size -= len(self.output.pop(0))
 
 
 class LogStream:
-    """The log of one environment."""
+    """The log of one environment. `grown` is told by how many bytes it grew or shrank."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        origin: Origin = NOBODY,
+        *,
+        clock: Callable[[], float] = time.time,
+        grown: Callable[[LogStream, int], None] | None = None,
+    ) -> None:
         self.name = name
+        self.origin = origin
         self.entries: deque[Entry] = deque()
-        self._size = 0
-        self._open = self._append(Entry())
+        self.size = 0
+        self.grown = grown
+        self._clock = clock
+        self._open = self._append(Entry(origin=self.origin))
 
     def _append(self, entry: Entry) -> Entry:
         self.entries.append(entry)
+        self._account(entry.size)
         return entry
 
-    def begin(self, request_id: str, version: str) -> Entry:
-        self._open = self._append(Entry(request_id, version))
-        self._size += 200  # START, END and REPORT
-        self._trim()
+    def begin(self, request_id: str, function_arn: str = "", tracing: str = "") -> Entry:
+        """The invocation that all output belongs to from now on."""
+        first = self._open if not self._open.request_id else None
+        self._open = self._append(
+            Entry(request_id, self.origin, self._clock(), function_arn=function_arn, tracing=tracing, init=first)
+        )
         return self._open
 
     def write(self, output: bytes) -> None:
-        self._open.output.append(output)
-        self._open.size += len(output)
-        self._size += len(output)
-        while self._open.size > STREAM_BYTES and len(self._open.output) > 1:
-            dropped = len(self._open.output.pop(0))
-            self._open.size -= dropped
-            self._size -= dropped
-        self._trim()
+        before = self._open.size
+        self._open.write(output)
+        self._open.shorten()
+        self._account(self._open.size - before)
+
+    def begin_init(self) -> None:
+        self.write_line(loglines.init_start(self.origin, self._clock()))
+
+    def end_init(
+        self, init_s: float, *, phase: str = "init", status: str = "success", error_type: str | None = None
+    ) -> None:
+        now = self._clock()
+        self.write_line(
+            loglines.init_report(self.origin, now, init_s, phase=phase, status=status, error_type=error_type)
+        )
 
     def write_line(self, line: str) -> None:
-        self.write(line.encode() + b"\n")
+        """What the platform says; nothing, if a level keeps it back."""
+        if line:
+            self._open.write_line(line if line.endswith("\n") else line + "\n")
+            self._account(len(line))
 
-    def _trim(self) -> None:
-        while self._size > STREAM_BYTES and len(self.entries) > 1:
+    def _account(self, grown: int) -> None:
+        self.size += grown
+        while self.size > STREAM_BYTES and len(self.entries) > 1:
             dropped = self.entries.popleft()
-            self._size -= dropped.size + (200 if dropped.request_id else 0)
+            self.size -= dropped.size
+            grown -= dropped.size
+            if not dropped.request_id:
+                dropped.output.clear()  # the invocation after it may still refer to it
+        if self.grown:
+            self.grown(self, grown)
+
+    def empty(self) -> None:
+        """Forgets everything; what is written later is kept again."""
+        self._open.output.clear()
+        self._open.init = None
+        self._open.size = self.size = ENTRY_BYTES
+        self.entries = deque([self._open])
 
     def text(self) -> str:
         return "".join(entry.text() for entry in self.entries)
@@ -86,14 +179,46 @@ class LogStream:
 class Recorder:
     """Traces by request id, log streams by function; both forget the oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._traces: OrderedDict[str, Trace] = OrderedDict()
-        self._streams: dict[str, deque[LogStream]] = {}
+        self._streams: OrderedDict[LogStream, None] = OrderedDict()  # oldest first
+        self._of_function: dict[str, OrderedDict[LogStream, None]] = {}
+        self._size = 0
+        self._clock = clock
 
-    def stream(self, function_name: str, name: str) -> LogStream:
-        stream = LogStream(name)
-        self._streams.setdefault(function_name, deque(maxlen=STREAMS)).append(stream)
-        return stream
+    def stream(self, origin: Origin, name: str) -> LogStream:
+        return LogStream(name, origin, clock=self._clock, grown=self._grown)
+
+    def _grown(self, stream: LogStream, grown: int) -> None:
+        if stream not in self._streams:  # new; or dropped, and written to again
+            self._list(stream)
+            grown = stream.size
+        self._size += grown
+        while self._size > TOTAL_BYTES and len(self._streams) > 1:
+            self._drop(next(old for old in self._streams if old is not stream))
+
+    def _list(self, stream: LogStream) -> None:
+        of_function = self._of_function.setdefault(stream.origin.function_name, OrderedDict())
+        self._streams[stream] = of_function[stream] = None
+        if len(of_function) > STREAMS:
+            self._drop(next(iter(of_function)))
+
+    def _drop(self, stream: LogStream) -> None:
+        self._unlist(stream)
+        stream.empty()
+
+    def _unlist(self, stream: LogStream) -> None:
+        del self._streams[stream]
+        of_function = self._of_function[stream.origin.function_name]
+        del of_function[stream]
+        if not of_function:
+            del self._of_function[stream.origin.function_name]
+        self._size -= stream.size
+
+    @property
+    def size(self) -> int:
+        """Bytes of all logs."""
+        return self._size
 
     def record(self, trace: Trace) -> None:
         self._traces[trace.request_id] = trace
@@ -108,63 +233,29 @@ class Recorder:
         return [t for t in self._traces.values() if function_name in ("", t.function_name)]
 
     def streams(self, function_name: str) -> list[LogStream]:
-        return list(self._streams.get(function_name, ()))
+        return list(self._of_function.get(function_name, ()))
 
     def forget(self, function_name: str) -> None:
-        self._streams.pop(function_name, None)
+        """Forgets a function's streams, also what its last environments still write."""
+        for stream in self.streams(function_name):
+            stream.grown = None
+            self._unlist(stream)
 
     def clear(self) -> None:
         self._traces.clear()
-        self._streams.clear()
+        for function_name in list(self._of_function):
+            self.forget(function_name)
 
 
 def log_tail(entry: Entry) -> bytes:
-    """The last 4 KB of an invocation's log, as `LogResult` carries them."""
-    return entry.text().encode()[-LOG_TAIL_BYTES:]
+    """The last 4 KB of an invocation's log, as `LogResult` carries them.
 
-
-def report_line(trace: Trace) -> str:
-    """REPORT, with its trailing tab; `Max Memory Used` is measured.
-
-    Status and error type stand there for what the platform itself ended (recorded in public logs); a handler's own
-    exception leaves none.
+    In JSON a cold start's begins with its init, as recorded (LogResult of a JSON function, 2024).
     """
-    parts = [
-        f"REPORT RequestId: {trace.request_id}",
-        f"Duration: {trace.duration_s * 1000:.2f} ms",
-        f"Billed Duration: {billed_ms(trace.duration_s, trace.init_s)} ms",
-        f"Memory Size: {trace.memory_mb} MB",
-        f"Max Memory Used: {trace.max_memory_mb} MB",
-    ]
-    if trace.init_s is not None:
-        parts.append(f"Init Duration: {trace.init_s * 1000:.2f} ms")
-    line = "\t".join(parts) + "\t"
-    if trace.status is Status.TIMEOUT:
-        return line + "Status: timeout"
-    if trace.error_type and trace.error_type.startswith(("Runtime.", "Sandbox.", "Function.")):
-        return line + f"Status: error\tError Type: {trace.error_type}"
-    return line
-
-
-def init_report_line(init_s: float, *, phase: str, status: str, error_type: str | None = None) -> str:
-    """INIT_REPORT, which only a failed init leaves."""
-    error = f"\tError Type: {error_type}" if error_type else ""
-    return f"INIT_REPORT Init Duration: {init_s * 1000:.2f} ms\tPhase: {phase}\tStatus: {status}{error}"
-
-
-def unframe(output: bytes) -> str:
-    """Text of a mixed stream of prints and frames; every frame ends its line. Half a frame at the end is kept."""
-    text: list[bytes] = []
-    at = 0
-    while (start := output.find(FRAME_MAGIC, at)) >= 0:
-        text.append(output[at:start])
-        length = int.from_bytes(output[start + 4 : start + 8], "big")
-        message = output[start + FRAME_HEAD : start + FRAME_HEAD + length]
-        text.append(message if message.endswith(b"\n") else message + b"\n")
-        at = start + FRAME_HEAD + length
-    text.append(output[at:])
-    joined = b"".join(text).decode("utf-8", "replace")
-    return joined if joined.endswith("\n") or not joined else joined + "\n"
+    text = entry.text(newest=2 * CHUNK_BYTES)
+    if entry.init and entry.origin.as_json:
+        text = entry.init.text(newest=2 * CHUNK_BYTES) + text
+    return text.encode()[-LOG_TAIL_BYTES:]
 
 
 def phases_of(report: dict[str, object], spawned: float, ready: float) -> InitPhases | None:

@@ -32,6 +32,7 @@ from labkit.emulator import proc
 
 OPEN_FILES = 1024  # recorded inside a real environment
 READ_BYTES = 65536
+DRAIN_READS = 16  # a pipe holds at most 1 MiB; what comes after that was written later
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -170,8 +171,9 @@ class Sandbox:
 
     def drain(self) -> None:
         """Reads what the process has written up to now; a response must not overtake its own log."""
-        while self._output >= 0 and self._read_output():
-            pass
+        for _ in range(DRAIN_READS):
+            if self._output < 0 or not self._read_output():
+                return
 
     def read_report(self) -> bytes:
         """What the bootstrap measured, complete by the time it asks for its first event; b"" if nothing came."""

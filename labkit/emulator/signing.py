@@ -123,9 +123,6 @@ class Verifier:
         self._service = service
         self._keys: dict[bytes, _SigningKey] = {}
 
-    def knows(self, access_key_id: str) -> bool:
-        return access_key_id in self._credentials
-
     def check(self, method: str, raw_path: bytes, query: bytes, headers: Headers, body: bytes, now: float) -> None:
         """Return if the request is signed by one of the credentials, and lately enough; else raise AWS's answer.
 
@@ -154,6 +151,10 @@ class Verifier:
             raise InvalidSignature
         if not hmac.compare_digest(key.token, claim.token):
             raise UnrecognizedClient
+
+    def knows(self, access_key_id: str) -> bool:
+        """Whether there are such credentials."""
+        return access_key_id in self._credentials
 
     def _new_key(self, claim: Claim) -> _SigningKey:
         """The key for a credential that was not seen before, if it is one of ours for this region and service."""

@@ -40,6 +40,7 @@ _LIBRARY_FRAME = re.compile(
     r'File "(?:<frozen |[^"]*/(?:site-packages|dist-packages|lib/python3[^/"]*)/|/var/runtime/)'
 )
 _PLATFORM_LINE = re.compile(r"(?:START|END|REPORT) RequestId: ")
+_PLATFORM_RECORD = re.compile(r'\{"time":"[^"]*","type":"platform\.(\w+)"')
 _GOOD_INIT_REPORT = re.compile(r"INIT_REPORT (?!.*Status: )")
 
 
@@ -246,8 +247,31 @@ def _repeats(line: str, o: Outcome) -> bool:
         return True
     if line.startswith("REPORT ") and o.trace is None:
         return False
+    if record := _PLATFORM_RECORD.match(line):
+        return _says_nothing_new(record[1], line, o)
+    if o.error and line.startswith('{"timestamp":'):
+        return _is_the_error(line, o.error)
     warning = line.startswith("LAMBDA_WARNING: Unhandled exception.")
     return warning or bool(_PLATFORM_LINE.match(line) or _GOOD_INIT_REPORT.match(line))
+
+
+def _says_nothing_new(kind: str, line: str, o: Outcome) -> bool:
+    """Of the platform's JSON records: a report that no trace repeats is kept, and an init that failed."""
+    if kind == "initReport":
+        return '"status":"success"' in line
+    return kind != "report" or o.trace is not None
+
+
+def _is_the_error(line: str, error: FunctionError) -> bool:
+    """Whether a JSON line is the runtime's own copy of the error."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return False
+    return "message" not in said and (said.get("errorType"), said.get("errorMessage")) == (
+        error.error_type,
+        error.message,
+    )
 
 
 def _without_error_block(log: str, error: FunctionError | None) -> str:

@@ -383,7 +383,7 @@ def test_an_interrupt_ends_the_call_and_what_it_ran(own_lab):
         pool.submit(interrupt_when_busy, own_lab)
         with pytest.raises(KeyboardInterrupt, match="f was stopped"):
             own_lab.invoke("f")
-    pid = int(own_lab.logs("f")[0][1].splitlines()[0])
+    pid = int(own_lab.logs("f")[0][1].splitlines()[1])
     assert not psutil.pid_exists(pid) or psutil.wait_procs([psutil.Process(pid)], timeout=10)[1] == []
 
 

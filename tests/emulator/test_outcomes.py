@@ -309,11 +309,12 @@ def test_an_init_inside_a_call_that_runs_into_the_timeout_is_reported_in_order(l
     assert "Task timed out after 1.00 seconds" in result.log_tail
     lines = [line for line in lab.logs("f")[0][1].splitlines() if line]
     assert [line.split()[0] for line in lines if not line.startswith("20")] == [
+        "INIT_START",
         "INIT_REPORT",
         "INIT_REPORT",
         "START",
         "END",
         "REPORT",
     ]
-    assert lines[0].endswith("Phase: init\tStatus: error\tError Type: Runtime.ExitError")
-    assert lines[1].endswith("Phase: invoke\tStatus: timeout")
+    assert lines[1].endswith("Phase: init\tStatus: error\tError Type: Runtime.ExitError")
+    assert lines[2].endswith("Phase: invoke\tStatus: timeout")

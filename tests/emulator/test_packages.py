@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.emulator.packages import PackageStore
-from labkit.errors import ServiceError
+from labkit.errors import RequestTooLarge, ServiceError
+from labkit.model import ZIP_BYTES
 
 
 def zipped(entries: dict[str, bytes]) -> bytes:
@@ -36,6 +37,13 @@ def test_a_package_is_unpacked_with_its_byte_code(store):
     assert package.files == ("app.py", "data.bin", "lib/inner.py")
     assert list(folder.glob("__pycache__/app.*.pyc"))
     assert list(folder.glob("lib/__pycache__/inner.*.pyc"))
+
+
+def test_fifty_megabytes_are_the_limit_of_what_is_uploaded_not_of_what_lies_in_s3(store):
+    content = zipped({"data.bin": bytes(ZIP_BYTES)})  # stored as it is, so the zip is a little larger
+    with pytest.raises(RequestTooLarge, match=f"smaller than {ZIP_BYTES} bytes"):
+        store.add(content)
+    assert store.add(content, uploaded=False).size_bytes == len(content)
 
 
 def test_the_same_content_is_one_package(store):

@@ -86,6 +86,10 @@ class Stage:
         return [at for at, _ in self.attempts]
 
 
+async def no_service(service, operation, **params):
+    raise AssertionError(f"{service} is not needed here")
+
+
 def play(scene):
     asyncio.run(asyncio.wait_for(scene(), 10))
 
@@ -180,7 +184,7 @@ def test_a_destination_that_is_a_function_is_invoked_with_the_record():
             version_of=lambda arn: registry.version(parse_reference(arn)),
             config_of=lambda arn: s.config if arn == ARN else EventInvokeConfig(),
             reserved_of=lambda version: None,
-            deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind="Event")),
+            deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind="Event"), no_service),
             bury=s.bury,
         )
         invoker = Invoker(registry, s, EventQueue(s.clock, ways), s.clock)

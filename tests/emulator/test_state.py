@@ -236,8 +236,8 @@ class Writer:
             self._does(("version", name), lambda answer: answer["Version"], aws.publish_version, FunctionName=name)
 
     def alias(self, aws, name):
-        if self._exists(aws, name) and ("version", name) in self.known:
-            call = aws.update_alias if ("alias", name) in self.known else aws.create_alias
+        if self._exists(aws, name) and self.known.get(("version", name)):
+            call = aws.update_alias if self.known.get(("alias", name)) else aws.create_alias
             said = str(self.count)
             self._does(
                 ("alias", name), said, call, FunctionName=name, Name="live", FunctionVersion="1", Description=said

@@ -117,6 +117,36 @@ def test_a_failed_init_reported_by_the_platform_stays_in_the_log(failed):
     assert call(failed("E", "m", log_tail=log)).log == (log.rstrip(),)
 
 
+JSON_LOG = (
+    '{"time":"2026-10-08T07:30:28.235Z","type":"platform.start","record":{"requestId":"a","version":"1"}}\n'
+    '{"timestamp":"2026-10-08T07:30:28Z","level":"INFO","message":"loading","logger":"root"}\n'
+    '{"time":"2026-10-08T07:30:29.470Z","type":"platform.report","record":{"requestId":"a","status":"success"}}\n'
+)
+FAILED_INIT = (
+    '{"time":"2026-10-08T07:30:28.235Z","type":"platform.initReport","record":{"phase":"init","status":"timeout"}}'
+)
+
+
+def test_of_a_json_log_the_platforms_records_are_dropped(outcome):
+    assert call(outcome(1, log_tail=JSON_LOG)).log == (JSON_LOG.splitlines()[1],)
+
+
+def test_of_a_json_log_the_report_stays_where_no_trace_says_the_same(outcome):
+    assert call(outcome(1, log_tail=JSON_LOG, trace=None)).log == tuple(JSON_LOG.splitlines()[1:])
+
+
+def test_a_failed_init_in_json_stays_in_the_log(failed):
+    good = FAILED_INIT.replace("timeout", "success")
+    assert call(failed("E", "m", log_tail=f"{good}\n{FAILED_INIT}\n")).log == (FAILED_INIT,)
+
+
+def test_the_runtimes_own_copy_of_the_error_in_json_is_dropped(failed):
+    own = '{"timestamp":"2026-10-08T07:30:28Z","level":"ERROR","errorMessage":"m","errorType":"E","stackTrace":[]}'
+    logged = own.replace('"errorMessage"', '"message":"caught","errorMessage"')
+    broken = '{"timestamp": nothing'
+    assert call(failed("E", "m", log_tail="\n".join([own, logged, broken]))).log == (logged, broken)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r"])
 def test_the_runtimes_own_copy_of_the_error_is_dropped_from_the_log(failed, end):
     block = ["[ERROR] KeyError: 'x'", "Traceback (most recent call last):"]

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labkit.emulator.account import Params
+from labkit.emulator.operations.logging_config import checked_logging, describe_logging
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.variables import RESERVED
 from labkit.errors import InvalidParameterValue
-from labkit.model import ENVIRONMENT_BYTES, LATEST, FunctionConfig, LoggingConfig, VpcConfig
+from labkit.model import ENVIRONMENT_BYTES, LATEST, FunctionConfig, VpcConfig
 
 NOT_YET = ("ImageConfig", "CapacityProviderConfig", "TenancyConfig", "DurableConfig")
 NOT_YET_FLAGS = ("FileSystemConfigs", "CodeSigningConfigArn")
@@ -72,15 +73,6 @@ def _vpc(given: Params) -> VpcConfig:
     )
 
 
-def _logging(given: Params) -> LoggingConfig:
-    return LoggingConfig(
-        given.get("LogFormat") or "Text",
-        given.get("ApplicationLogLevel") or "",
-        given.get("SystemLogLevel") or "",
-        given.get("LogGroup") or "",
-    )
-
-
 FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "Handler": ("handler", _same),
     "Role": ("role", _same),
@@ -97,7 +89,7 @@ FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "TracingConfig": ("tracing", lambda given: given.get("Mode") or "PassThrough"),
     "SnapStart": ("snap_start", lambda given: given.get("ApplyOn") == "PublishedVersions"),
     "VpcConfig": ("vpc", _vpc),
-    "LoggingConfig": ("logging", _logging),
+    "LoggingConfig": ("logging", checked_logging),
 }
 """Parameters of CreateFunction and UpdateFunctionConfiguration: the field of each, and how its value is read."""
 
@@ -148,7 +140,7 @@ def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str
         "Architectures": [config.architecture],
         "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
         "SnapStart": _described_snap_start(version),
-        "LoggingConfig": _described_logging(config),
+        "LoggingConfig": describe_logging(config),
     }
 
 
@@ -168,13 +160,4 @@ def _described_snap_start(version: FunctionVersion) -> dict[str, str]:
     return {
         "ApplyOn": "PublishedVersions" if version.config.snap_start else "None",
         "OptimizationStatus": "On" if optimised else "Off",
-    }
-
-
-def _described_logging(config: FunctionConfig) -> dict[str, str | None]:
-    return {
-        "LogFormat": config.logging.format,
-        "ApplicationLogLevel": config.logging.application_level or None,
-        "SystemLogLevel": config.logging.system_level or None,
-        "LogGroup": config.logging.group or f"/aws/lambda/{config.name}",
     }

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.operations.code import package_of
 from labkit.emulator.operations.concurrency import release
 from labkit.emulator.operations.configuration import IN_PROGRESS, PENDING, configured, describe, listed_version
 from labkit.emulator.operations.layers import referenced
@@ -17,8 +18,6 @@ from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, parse_reference
 from labkit.errors import InvalidParameterValue, ResourceConflict
 from labkit.model import LATEST, DeploymentPackage, FunctionConfig
-
-ZIP_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
 
 
 async def create_function(account: Account, params: Params) -> dict[str, Any]:
@@ -28,7 +27,7 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     config = configured(FunctionConfig(name=name, handler="", role=params["Role"]), params)
     if not config.handler:
         raise InvalidParameterValue("Handler is required for functions with package type Zip.")
-    package = await _package(account, params["Code"])
+    package = await package_of(account, params["Code"])
     latest = await _latest(account, config, package)
     if name in account.registry.functions:  # another request was faster while the package was unpacked
         raise ResourceConflict(f"Function already exist: {name}")
@@ -40,7 +39,7 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
 
 async def update_function_code(account: Account, params: Params) -> dict[str, Any]:
     function = _changeable(account, params)
-    package = await _package(account, params)
+    package = await package_of(account, params)
     if params.get("DryRun"):
         return describe(function.latest) | {"CodeSha256": package.sha256, "CodeSize": package.size_bytes}
     architecture = (params.get("Architectures") or [function.latest.config.architecture])[0]
@@ -143,18 +142,6 @@ def _answer(account: Account, function: Function, *, publishes: bool = False) ->
     if change.previous is None:
         return describe(function.latest) | PENDING
     return describe(function.latest) | IN_PROGRESS
-
-
-async def _package(account: Account, code: Params) -> DeploymentPackage:
-    content = code.get("ZipFile")
-    if content is None:
-        given = next((k for k in ZIP_SOURCES if code.get(k)), None)
-        raise InvalidParameterValue(
-            f"labkit takes code as ZipFile; {given} is not implemented yet."
-            if given
-            else "Please provide a source for function code."
-        )
-    return await asyncio.to_thread(account.packages.add, content)
 
 
 async def _latest(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
+from labkit.emulator.operations.code import package_of
 from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Layer, LayerVersion
 from labkit.errors import InvalidParameterValue, ResourceNotFound
@@ -21,10 +21,7 @@ NOT_THERE = "The resource you requested does not exist."
 
 async def publish_layer_version(account: Account, params: Params) -> dict[str, Any]:
     """Every call makes a new version."""
-    content = params["Content"].get("ZipFile")
-    if content is None:
-        raise InvalidParameterValue("labkit takes a layer's content as ZipFile; S3 is not implemented yet.")
-    package = await asyncio.to_thread(account.packages.add, content)
+    package = await package_of(account, params["Content"])
     name = _name(params["LayerName"])
     layer = account.registry.layers.setdefault(name, Layer())
     layer.last_number += 1

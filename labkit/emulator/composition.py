@@ -1,0 +1,112 @@
+"""What one emulator consists of: the only place that knows all parts, and the order in which they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_urlsafe
+
+from labkit.emulator.account import Account
+from labkit.emulator.changes import Changes
+from labkit.emulator.clients import Clients
+from labkit.emulator.clock import Clock
+from labkit.emulator.destinations import burial, delivery
+from labkit.emulator.dispatcher import Dispatcher
+from labkit.emulator.doors import Doors
+from labkit.emulator.environments import maker
+from labkit.emulator.forwarding import Forwarding
+from labkit.emulator.http import FrontDoor
+from labkit.emulator.invoker import Invoker
+from labkit.emulator.operations.code import object_reader
+from labkit.emulator.packages import PackageStore
+from labkit.emulator.pages import Pages
+from labkit.emulator.queue import EventQueue, Ways
+from labkit.emulator.recorder import Recorder
+from labkit.emulator.registry import Registry, parse_reference
+from labkit.emulator.restore import restore
+from labkit.emulator.services import Services
+from labkit.emulator.signing import Credentials, Presigner, Verifier
+from labkit.emulator.store import Contents, Store
+from labkit.emulator.wire import Wire
+from labkit.model import InvocationType
+from labkit.scheduler import Scheduler
+from labkit.settings import Settings, new_key_id
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A running emulator without its socket: `app` answers requests."""
+
+    app: FrontDoor
+    dispatcher: Dispatcher
+    services: Services
+    queue: EventQueue
+    store: Store | None
+
+    def pids(self) -> Iterable[int]:
+        """Processes that are somebody's here."""
+        ours = (self.services.pid, *(environment.pid for environment in self.dispatcher.environments.values()))
+        return (pid for pid in ours if pid)
+
+    async def stop(self) -> None:
+        """Nothing that it started is left when this returns."""
+        self.queue.stop()
+        await self.services.stop()
+        await self.dispatcher.stop()
+        if self.store:
+            self.store.close()
+
+
+def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | None, *, signed: bool) -> Composition:
+    """Everything, with what the store holds; without one, in the scratch folder and in memory."""
+    user = Credentials(settings.access_key_id, settings.secret_access_key)
+    role = Credentials(new_key_id("ASIA"), token_urlsafe(30), token_urlsafe(90))
+    verifier = Verifier([user, role], region=settings.region) if signed else None
+    registry = Registry(account_id=settings.account_id, region=settings.region)
+    packages = PackageStore((store.folder if store else scratch) / "packages")
+    contents = restore(store, registry, packages) if store else Contents()
+    recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
+    services = Services(scratch, account_id=settings.account_id)
+    clients = Clients(endpoint, user, region=settings.region)
+    dispatcher = Dispatcher(
+        Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
+        maker(settings, role, recorder, packages, scratch / "environments"),
+    )
+    account = Account(
+        registry,
+        packages,
+        dispatcher,
+        Changes(dispatcher.retire),
+        recorder,
+        endpoint,
+        object_reader(clients.call),
+        Presigner(user, settings.region) if signed else None,
+        store,
+    )
+    invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
+    pages = Pages(account, wire, clock, verifier).application()
+    doors = Doors(invoker, registry, wire, pages, verifier)
+    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    for event in contents.events:
+        queue.resume(event)
+    return Composition(app, dispatcher, services, queue, store)
+
+
+def _invoking(
+    registry: Registry, dispatcher: Dispatcher, clock: Clock, clients: Clients, store: Store | None
+) -> tuple[Invoker, EventQueue]:
+    """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
+    ways = Ways(
+        submit=dispatcher.submit,
+        version_of=lambda arn: registry.serving(parse_reference(arn)),
+        config_of=lambda arn: registry.event_policy(parse_reference(arn)),
+        reserved_of=lambda version: dispatcher.reserved.get(version.config.name),
+        deliver=delivery(
+            registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
+        ),
+        bury=burial(clients.call),
+    )
+    queue = EventQueue(clock, ways, journal=store)
+    invoker = Invoker(registry, dispatcher, queue, clock)
+    return invoker, queue

@@ -1,0 +1,142 @@
+"""Requests for other services than Lambda, passed on to moto as they came: path, headers (Host included) and body.
+
+Which service a request is for stands in its signature: the credential scope of the Authorization header or, where an
+address was presigned, of its query. Bodies are streamed both ways. That Host is kept makes the addresses right that
+moto writes: the URL of a queue is the emulator's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+from xml.sax.saxutils import escape
+
+import httpcore
+
+from labkit.emulator.services import Services
+from labkit.emulator.signing import Verifier
+from labkit.errors import ServicesNotStarted
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+
+CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
+OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
+# of one connection only (RFC 9110, section 7.6.1), or answered by the front door already
+NOT_PASSED_ON = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect"})
+NOT_PASSED_BACK = NOT_PASSED_ON | {b"transfer-encoding", b"date", b"server"}
+UNKNOWN_KEY = "The AWS Access Key Id you provided does not exist in our records."
+UNKNOWN_TOKEN = "The security token included in the request is invalid."
+FORBIDDEN, UNREACHABLE = 403, 503
+UNAVAILABLE = "ServiceUnavailableException"
+
+
+class Caller(NamedTuple):
+    """Who signed a request, and for which service."""
+
+    access_key_id: str
+    service: str
+
+
+def caller_of(headers: Headers, query: bytes) -> Caller | None:
+    """None if there is no signature that names a service."""
+    signed = headers.get(b"authorization", b"")
+    if not signed and b"X-Amz-Credential=" in query:
+        signed = unquote_to_bytes(query)
+    if found := CREDENTIAL.search(signed):
+        return Caller(found[1].decode("latin-1"), found[2].decode("latin-1").lower())
+    if old := OLD_CREDENTIAL.search(query):
+        return Caller(unquote_to_bytes(old[1]).decode("latin-1"), "s3")
+    return None
+
+
+class Forwarding:
+    """An ASGI application, for requests that `wanted` says are moto's."""
+
+    def __init__(self, services: Services, verifier: Verifier | None = None) -> None:
+        self._services = services
+        self._verifier = verifier
+
+    def wanted(self, headers: Headers, query: bytes) -> bool:
+        caller = caller_of(headers, query)
+        return caller is not None and caller.service != "lambda"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        caller = caller_of(headers, scope["query_string"])
+        if caller and self._verifier and not self._verifier.knows(caller.access_key_id):
+            await _refuse(send, FORBIDDEN, *_unknown_caller(caller, headers))
+            return
+        try:
+            pool = await self._services.reached()
+            response = await pool.handle_async_request(_request(scope, receive))
+        except (ServicesNotStarted, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            why = f"The mocked account does not answer: {error or type(error).__name__}"
+            print(f"labkit: {why}", file=sys.stderr, flush=True)  # noqa: T201
+            await _refuse(send, UNREACHABLE, b"application/json", UNAVAILABLE, _json(UNAVAILABLE, why))
+        else:
+            await _pass_back(response, send)
+
+
+def _request(scope: Scope, receive: Receive) -> httpcore.Request:
+    query: bytes = scope["query_string"]
+    target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
+    fields = [(name, value) for name, value in scope["headers"] if name not in NOT_PASSED_ON]
+    url = httpcore.URL(scheme=b"http", host=b"localhost", target=target)
+    return httpcore.Request(scope["method"], url, headers=fields, content=_body(receive))
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
+
+
+async def _pass_back(response: httpcore.Response, send: Send) -> None:
+    """A connection that breaks in the middle raises: the client's is then cut, too, as the answer is not whole."""
+    fields = [(name.lower(), value) for name, value in response.headers if name.lower() not in NOT_PASSED_BACK]
+    await send({"type": "http.response.start", "status": response.status, "headers": fields})
+    try:
+        async for chunk in response.aiter_stream():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await response.aclose()
+
+
+def _unknown_caller(caller: Caller, headers: Headers) -> tuple[bytes, str, bytes]:
+    """Content type, code and body of an error, in the form of the service's protocol: S3's XML, JSON or query."""
+    if caller.service == "s3":
+        code, key = "InvalidAccessKeyId", escape(caller.access_key_id)
+        text = (
+            f"<Error><Code>{code}</Code><Message>{UNKNOWN_KEY}</Message><AWSAccessKeyId>{key}</AWSAccessKeyId></Error>"
+        )
+        return b"application/xml", code, text.encode()
+    if b"json" in headers.get(b"content-type", b"") or b"x-amz-target" in headers:
+        code = "UnrecognizedClientException"
+        return b"application/x-amz-json-1.1", code, _json(code, UNKNOWN_TOKEN)
+    code = "InvalidClientTokenId"
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{UNKNOWN_TOKEN}</Message></Error>"
+    return b"text/xml", code, f"<ErrorResponse>{error}</ErrorResponse>".encode()
+
+
+def _json(code: str, message: str) -> bytes:
+    return json.dumps({"__type": code, "message": message}).encode()
+
+
+async def _refuse(send: Send, status: int, kind: bytes, code: str, body: bytes) -> None:
+    fields = [
+        (b"content-type", kind),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-amzn-errortype", code.encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,135 @@
+"""The other services of the account, which moto has: its process is started on first use and ends with the emulator.
+
+All who need it first wait for the same start. It holds its state in memory: if it dies, the log says what is lost, and
+the next use starts another. The pipe to its standard input is its life: its end also follows a killed emulator's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import site
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpcore
+
+from labkit.errors import ServicesNotStarted
+
+START_S = 60.0
+STOP_S = 2.0
+READY = b"ready\n"
+SOCKET_PATH_BYTES = 100  # 104 with its end on macOS, 108 on Linux
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    process: asyncio.subprocess.Process
+    pool: httpcore.AsyncConnectionPool
+
+
+class Services:
+    """See the module's docstring. `argv` is the command without its socket."""
+
+    def __init__(
+        self, folder: Path, *, account_id: str, argv: tuple[str, ...] = ("-P", "-m", "labkit.mockaws")
+    ) -> None:
+        self._folder = folder
+        self._account_id = account_id
+        self._argv = argv
+        self._starts = 0
+        self._starting: asyncio.Task[_Running] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopped = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def reached(self) -> httpcore.AsyncConnectionPool:
+        """Connections to moto, which is started if it does not run. Raises ServicesNotStarted."""
+        if self._stopped:
+            raise ServicesNotStarted("The emulator is ending.")
+        if self._starting is None or self._over(self._starting):
+            self._starting = asyncio.create_task(self._start())
+        running = await asyncio.shield(self._starting)  # who does not want to wait any more stops nobody else's start
+        return running.pool
+
+    def _over(self, starting: asyncio.Task[_Running]) -> bool:
+        """Whether there must be another start: this one failed, or what it started has died, which is said."""
+        if not starting.done():
+            return False
+        if starting.cancelled() or starting.exception():
+            return True
+        status = starting.result().process.returncode
+        if status is None:
+            return False
+        print(  # noqa: T201
+            f"labkit: the mocked account's process ended with status {status}; its queues, topics and buckets are"
+            " gone, and it is started again",
+            file=sys.stderr,
+            flush=True,
+        )
+        return True
+
+    async def _start(self) -> _Running:
+        self._starts += 1
+        path = self._folder / f"moto-{self._starts}.sock"
+        if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+            raise ServicesNotStarted(f"{path} is too long a name for a socket; set LABKIT_SCRATCH to a shorter one.")
+        process = self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *self._argv,
+            "--socket",
+            str(path),
+            "--parent-pipe",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_variables(self._account_id),
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), START_S)
+        except TimeoutError:
+            await _end(process)
+            raise ServicesNotStarted(f"moto did not answer in {START_S:.0f} s.") from None
+        if line != READY:
+            await _end(process)
+            raise ServicesNotStarted(f"moto ended with status {process.returncode} as it started.")
+        return _Running(process, httpcore.AsyncConnectionPool(uds=str(path), max_connections=None))
+
+    async def stop(self) -> None:
+        """Ends moto; returns when it is gone."""
+        self._stopped = True
+        if self._starting:
+            self._starting.cancel()
+        if self._process:
+            await _end(self._process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _variables(account_id: str) -> dict[str, str]:
+    """This process's variables; a labkit that is imported from a folder of its own is found there by the child too."""
+    home = str(Path(__file__).resolve().parents[2])
+    path = list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+    if home not in site.getsitepackages():
+        path.insert(0, home)
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path),
+        "MOTO_ACCOUNT_ID": account_id,
+        "MOTO_DISABLE_GLOBAL_CORS": "true",  # other origins' pages have nothing to read here
+    }

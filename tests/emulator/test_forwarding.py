@@ -1,0 +1,204 @@
+"""Other services at the lab's own address: which requests are passed on, and that they arrive as they were."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from labkit import Lab
+from labkit.emulator.forwarding import Caller, Forwarding, caller_of
+from labkit.emulator.signing import Credentials, Verifier
+from labkit.errors import ServicesNotStarted
+
+SCOPE = b"20260101/us-east-1/%b/aws4_request"
+
+
+def signed(service, key=b"AKIA"):
+    credential = key + b"/" + SCOPE % service
+    return {b"authorization": b"AWS4-HMAC-SHA256 Credential=" + credential + b", SignedHeaders=host, Signature=0"}
+
+
+def test_the_service_stands_in_the_scope_of_the_signature():
+    assert caller_of(signed(b"sqs"), b"") == Caller("AKIA", "sqs")
+
+
+def test_or_in_a_presigned_address():
+    query = b"x=1&X-Amz-Credential=AKIA%2F" + (SCOPE % b"s3").replace(b"/", b"%2F") + b"&X-Amz-Signature=0"
+    assert caller_of({}, query) == Caller("AKIA", "s3")
+
+
+def test_an_address_signed_in_the_old_way_is_for_s3():
+    assert caller_of({}, b"AWSAccessKeyId=AKIA&Signature=0&Expires=1") == Caller("AKIA", "s3")
+
+
+@pytest.mark.parametrize("authorization", [b"", b"Basic eDp5", b"AWS4-HMAC-SHA256 Credential=AKIA/x", b"\xff"])
+def test_without_a_signature_there_is_no_caller(authorization):
+    assert caller_of({b"authorization": authorization}, b"a=b") is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "wanted"), [(signed(b"sqs"), True), (signed(b"lambda"), False), (signed(b"Lambda"), False), ({}, False)]
+)
+def test_lambda_and_unsigned_requests_are_not_passed_on(headers, wanted):
+    assert Forwarding(NoServices()).wanted(headers, b"") is wanted
+
+
+class NoServices:
+    async def reached(self):
+        raise ServicesNotStarted("moto ended.")
+
+
+def answered(headers):
+    """Status and body for a request in a lab that knows one key, and whose moto does not start."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    verifier = Verifier([Credentials("AKIALAB", "s")], region="us-east-1")
+    scope = {"method": "POST", "raw_path": b"/", "query_string": b"", "headers": list(headers.items())}
+    asyncio.run(Forwarding(NoServices(), verifier)(scope, None, send))
+    return sent[0]["status"], sent[1]["body"].decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        (signed(b"s3"), "<Code>InvalidAccessKeyId</Code>"),
+        (signed(b"sns"), "<Code>InvalidClientTokenId</Code>"),
+        ({**signed(b"sqs"), b"x-amz-target": b"AmazonSQS.ListQueues"}, "The security token included"),
+    ],
+)
+def test_an_unknown_key_is_refused_in_the_form_of_the_service(headers, code):
+    status, body = answered(headers)
+    assert status == 403
+    assert code in body
+
+
+def test_a_moto_that_does_not_start_is_a_clear_answer(capsys):
+    status, body = answered(signed(b"sqs", b"AKIALAB"))
+    assert status == 503
+    assert "The mocked account does not answer: moto ended." in body
+    assert "The mocked account does not answer" in capsys.readouterr().err
+
+
+# --- with boto3 on a running lab
+
+
+def client(lab, service, **config):
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "y", "region_name": "us-east-1"}
+    return boto3.client(service, endpoint_url=lab.endpoint, config=Config(**config), **keys)
+
+
+@pytest.fixture
+def bucket(lab):
+    s3 = client(lab, "s3")
+    s3.create_bucket(Bucket="photos")
+    yield s3
+    for found in s3.list_objects_v2(Bucket="photos").get("Contents", ()):
+        s3.delete_object(Bucket="photos", Key=found["Key"])
+    s3.delete_bucket(Bucket="photos")
+
+
+@pytest.mark.process
+def test_a_queues_url_is_the_labs_own_and_works(lab):
+    sqs = lab.boto3("sqs")
+    url = sqs.create_queue(QueueName="orders")["QueueUrl"]
+    assert url == f"{lab.endpoint}/123456789012/orders"
+    sqs.send_message(QueueUrl=url, MessageBody="grüße")
+    assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "grüße"
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("key", ["a/../b", "a b+c%2F&d=?#", "über//twice", ".", "a/./b/"])
+def test_an_objects_key_arrives_as_it_was_sent(bucket, key):
+    bucket.put_object(Bucket="photos", Key=key, Body=b"x", Metadata={"under_score": "1"})
+    assert bucket.get_object(Bucket="photos", Key=key)["Metadata"] == {"under_score": "1"}
+    assert [found["Key"] for found in bucket.list_objects_v2(Bucket="photos")["Contents"]] == [key]
+
+
+@pytest.mark.process
+def test_a_large_object_goes_both_ways_in_parts(bucket):
+    bucket.upload_fileobj(io.BytesIO(b"z" * 17_000_000), "photos", "large")
+    got = bucket.get_object(Bucket="photos", Key="large", Range="bytes=16999990-")
+    assert got["Body"].read() == b"z" * 10
+    assert got["ContentRange"] == "bytes 16999990-16999999/17000000"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+def test_a_presigned_address_works_without_credentials(lab, bucket, version):
+    signer = client(lab, "s3", signature_version=version)
+    address = {"Bucket": "photos", "Key": "cat.jpg"}
+
+    def body():  # of no known length: it is sent in chunks
+        yield b"me"
+        yield b"ow"
+
+    assert requests.put(signer.generate_presigned_url("put_object", Params=address), data=body(), timeout=10).ok
+    assert requests.get(signer.generate_presigned_url("get_object", Params=address), timeout=10).content == b"meow"
+    assert requests.head(signer.generate_presigned_url("head_object", Params=address), timeout=10).content == b""
+
+
+@pytest.mark.process
+def test_a_bucket_may_be_named_by_the_host(lab, bucket):
+    bucket.put_object(Bucket="photos", Key="cat.jpg", Body=b"meow")
+    host = f"photos.localhost:{lab.endpoint.rpartition(':')[2]}"
+    headers = {"Host": host, "Authorization": signed(b"s3")[b"authorization"].decode()}
+    assert requests.get(f"{lab.endpoint}/cat.jpg", headers=headers, timeout=10).content == b"meow"
+
+
+@pytest.mark.process
+def test_an_error_comes_through_in_the_services_words(bucket):
+    with pytest.raises(ClientError, match=r"NoSuchKey.*The specified key does not exist\."):
+        bucket.get_object(Bucket="photos", Key="none")
+
+
+@pytest.mark.process
+def test_the_account_is_the_labs_own(monkeypatch):
+    monkeypatch.setenv("LABKIT_ACCOUNT_ID", "210987654321")
+    with Lab() as lab:
+        assert lab.boto3("sts").get_caller_identity()["Account"] == "210987654321"
+        topic = lab.boto3("sns").create_topic(Name="t")["TopicArn"]
+        assert topic == "arn:aws:sns:us-east-1:210987654321:t"
+
+
+@pytest.mark.process
+def test_each_region_has_its_own_queues(lab):
+    west = boto3.client(
+        "sqs", endpoint_url=lab.endpoint, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    url = west.create_queue(QueueName="west")["QueueUrl"]
+    arn = west.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    assert arn == "arn:aws:sqs:eu-west-1:123456789012:west"
+    assert "QueueUrls" not in lab.boto3("sqs").list_queues(QueueNamePrefix="west")
+    west.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.process
+def test_with_credentials_set_only_their_key_is_let_in(monkeypatch):
+    monkeypatch.setenv("LABKIT_ACCESS_KEY_ID", "AKIALAB")
+    monkeypatch.setenv("LABKIT_SECRET_ACCESS_KEY", "s3cret")
+    with Lab() as lab:
+        assert lab.boto3("s3").list_buckets()["Buckets"] == []
+        for service, call, code in (
+            ("s3", "list_buckets", "InvalidAccessKeyId"),
+            ("sqs", "list_queues", "UnrecognizedClientException"),
+            ("sns", "list_topics", "InvalidClientTokenId"),
+        ):
+            with pytest.raises(ClientError) as caught:
+                getattr(client(lab, service), call)()
+            assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.process
+def test_a_service_that_is_not_there_says_so(lab):
+    with pytest.raises(ClientError, match="braket"):
+        client(lab, "braket").search_jobs(filters=[])

@@ -1,0 +1,112 @@
+"""Which of moto's services answers, and that none of them runs a function."""
+
+from __future__ import annotations
+
+import io
+import json
+from urllib.parse import urlencode
+
+import moto.awslambda.utils
+import pytest
+import requests
+
+from labkit.mockaws.dispatch import Dispatcher, NoFunctions, disconnect
+
+
+def asked(path="/", query="", service="", **more):
+    """The status and the body of an answer to a request that is signed for a service."""
+    signed = f"AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(more.pop("body", b"")),
+        "wsgi.errors": io.StringIO(),
+        **({"HTTP_AUTHORIZATION": signed} if service else {}),
+        **more,
+    }
+    seen = []
+    body = b"".join(Dispatcher()(environ, lambda status, fields, error=None: seen.append(status)))
+    return seen[0], body.decode()
+
+
+def test_a_service_is_found_by_the_signatures_scope():
+    status, body = asked(service="s3")
+    assert status == "200 OK"
+    assert "ListAllMyBucketsResult" in body
+
+
+def test_the_service_of_a_presigned_address_is_found_in_its_query():
+    query = "Action=ListTopics&Version=2010-03-31&X-Amz-Credential=k%2F20260101%2Fus-east-1%2Fsns%2Faws4_request"
+    status, body = asked(query=query)
+    assert status == "200 OK"
+    assert "ListTopicsResponse" in body
+
+
+@pytest.mark.parametrize("path", ["/2015-03-31/functions/", "/2015-03-31/functions/f/invocations"])
+def test_motos_own_functions_are_not_served(path):
+    status, body = asked(path, service="lambda")
+    assert status == "501 Not Implemented"
+    assert "moto does not have" in json.loads(body)["message"]
+
+
+@pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/", "/latest/meta-data/iam/"])
+def test_motos_own_pages_are_not_served(path):
+    assert asked(path)[0] == asked(path, service="s3")[0] == "501 Not Implemented"
+
+
+def test_a_service_that_moto_does_not_have_is_named():
+    status, body = asked(service="nosuch")
+    assert status == "501 Not Implemented"
+    assert "nosuch" in json.loads(body)["message"]
+
+
+def test_a_client_that_sends_forms_gets_its_error_as_xml():
+    _, body = asked(service="nosuch", CONTENT_TYPE="application/x-www-form-urlencoded; charset=utf-8")
+    assert body.startswith("<ErrorResponse><Error><Type>Sender</Type><Code>NotImplementedException</Code>")
+
+
+@pytest.fixture
+def disconnected(monkeypatch):
+    """moto as it is in its own process; put back after the test."""
+    monkeypatch.setattr(moto.awslambda.utils, "get_backend", moto.awslambda.utils.get_backend)
+    monkeypatch.setattr(requests, "post", requests.post)
+    monkeypatch.setattr(requests, "request", requests.request)
+    disconnect()
+
+
+@pytest.mark.usefixtures("disconnected")
+def test_the_name_that_motos_services_look_up_leads_to_no_function(capsys):
+    functions = moto.awslambda.utils.get_backend("123456789012", "us-east-1")
+    assert isinstance(functions, NoFunctions)
+    functions.get_function("arn").invoke("{}", {}, {})
+    functions.send_sns_message("f", "message", subject=None, qualifier=None)
+    assert "not delivered to the function f" in capsys.readouterr().err
+
+
+def published(topic, protocol, endpoint):
+    """The status of a message to a topic with one subscriber."""
+    form = {"service": "sns", "REQUEST_METHOD": "POST", "CONTENT_TYPE": "application/x-www-form-urlencoded"}
+    arn = f"arn:aws:sns:us-east-1:123456789012:{topic}"
+    subscriber = urlencode({"Action": "Subscribe", "TopicArn": arn, "Protocol": protocol, "Endpoint": endpoint})
+    for text in (f"Action=CreateTopic&Name={topic}", subscriber, f"Action=Publish&TopicArn={arn}&Message=m"):
+        status, _ = asked(**form, body=text.encode(), CONTENT_LENGTH=str(len(text)))
+    return status
+
+
+@pytest.mark.usefixtures("disconnected")
+def test_a_message_for_a_function_is_named_in_the_log_and_published(capsys):
+    function = "arn:aws:lambda:us-east-1:123456789012:function:greet"
+    assert published("to-function", "lambda", function) == "200 OK"
+    assert "not delivered to the function greet" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("disconnected")
+def test_a_message_for_an_address_on_the_network_is_named_in_the_log_and_published(capsys):
+    assert published("to-http", "http", "http://192.0.2.1/hook") == "200 OK"
+    assert "not sent: POST http://192.0.2.1/hook" in capsys.readouterr().err
