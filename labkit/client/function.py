@@ -33,8 +33,6 @@ class DeployedFunction:
     version: str
     code_sha256: str
     size_bytes: int
-    url: str
-    """POST an event here: the Invoke operation of the Lambda API, for `requests` and `curl`."""
     variables: tuple[tuple[str, str], ...] = ()
     requirements: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -55,6 +53,10 @@ class DeployedFunction:
     ) -> Outcomes:
         """Measures fresh environments against used ones; see Lab.coldstart."""
         return self._lab().coldstart(self.name, n, event, memory_mb=memory_mb, on_progress=on_progress)
+
+    def function_url(self, *, auth: str = "NONE", invoke_mode: str = "BUFFERED") -> str:
+        """An HTTP address that any program can call; see Lab.function_url."""
+        return self._lab().function_url(self.name, auth=auth, invoke_mode=invoke_mode)
 
     def logs(self) -> list[tuple[str, str]]:
         """Log streams, oldest first: (name, text)."""

@@ -32,6 +32,15 @@ from labkit.settings import Settings
 WARM_PER_COLD = 4
 _T = TypeVar("_T")
 THROTTLED = "TooManyRequestsException"
+# What AWS's console grants with a public function URL: since October 2025 it takes both.
+PUBLIC: tuple[dict[str, Any], ...] = (
+    {
+        "StatementId": "FunctionURLAllowPublicAccess",
+        "Action": "lambda:InvokeFunctionUrl",
+        "FunctionUrlAuthType": "NONE",
+    },
+    {"StatementId": "FunctionURLAllowInvokeAction", "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+)
 
 
 class LabWarning(UserWarning):
@@ -250,7 +259,6 @@ class Lab:
             code_sha256=configuration["CodeSha256"],
             size_bytes=configuration["CodeSize"],
             variables=tuple((configuration.get("Environment", {}).get("Variables") or {}).items()),
-            url=f"{self.endpoint}/2015-03-31/functions/{name}/invocations",
             lab=self,
             **known,
         )
@@ -277,6 +285,34 @@ class Lab:
             self._call("delete_function", FunctionName=name)
         except ApiError as error:
             raise error.about(name, self.names()) from None
+
+    def function_url(self, name: str, *, auth: str = "NONE", invoke_mode: str = "BUFFERED") -> str:
+        """The function's HTTP address, made if it has none; the handler gets an HTTP request as its event.
+
+        With auth "NONE" everybody on this machine may call it (and gets the permissions for that); with "AWS_IAM"
+        who signs. A handler that yields is heard piece by piece with the mode "RESPONSE_STREAM".
+
+        >>> address = lab.function_url("hello")
+        >>> requests.post(address, json={"name": "Ada"}).text
+        """
+        settings = {"FunctionName": name, "AuthType": auth, "InvokeMode": invoke_mode}
+        try:
+            made = self._unless_there("create_function_url_config", **settings)
+            made = made or self._call("update_function_url_config", **settings)
+            for permission in PUBLIC if auth == "NONE" else ():
+                self._unless_there("add_permission", FunctionName=name, Principal="*", **permission)
+        except ApiError as error:
+            raise error.about(name, self.names()) from None
+        return str(made["FunctionUrl"])
+
+    def _unless_there(self, operation: str, **params: Any) -> dict[str, Any]:
+        """One operation that makes something; an empty answer if it exists already."""
+        try:
+            return self._call(operation, **params)
+        except ApiError as error:
+            if error.code != "ResourceConflictException":
+                raise
+            return {}
 
     # --- invocations
 

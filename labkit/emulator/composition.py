@@ -13,6 +13,7 @@ from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher
+from labkit.emulator.doors import Doors
 from labkit.emulator.environments import maker
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.http import FrontDoor
@@ -86,7 +87,8 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     )
     invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
     pages = Pages(account, wire, clock, verifier).application()
-    app = FrontDoor(invoker, wire, pages, verifier, others=Forwarding(services, verifier))
+    doors = Doors(invoker, registry, wire, pages, verifier)
+    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:

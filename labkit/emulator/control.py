@@ -19,6 +19,7 @@ from labkit.emulator.operations import (
     provisioned,
     settings,
     tags,
+    urls,
     versions,
 )
 from labkit.emulator.registry import ASKED_FOR
@@ -35,6 +36,7 @@ OPERATIONS: dict[str, Operation] = {
     **policies.OPERATIONS,
     **settings.OPERATIONS,
     **tags.OPERATIONS,
+    **urls.OPERATIONS,
 }
 
 

@@ -32,6 +32,7 @@ from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.run import Run
 from labkit.emulator.runtime_api import Channel, Verdict, event_message
 from labkit.emulator.sandbox import Sandbox
+from labkit.emulator.streaming import Reception
 from labkit.model import InitPhases, Phase, Status, Trace
 
 INIT_TIMEOUT_S = 10.0
@@ -79,6 +80,7 @@ class Environment:
         self._answered: Trace | None = None  # of an invocation that extensions still work on
         self._waited_s = 0.0
         self._delivered = False
+        self._reception: Reception | None = None  # of a response that is streamed
         self._last_resident = 0
 
     # --- what the dispatcher tells
@@ -287,6 +289,8 @@ class Environment:
         if run is None:
             channel.close()
             return
+        if self._reception:
+            self._end_reception(self._reception)
         run.extensions.closed, run.answered = True, ""
         run.parked, run.parked_at = channel, time.monotonic()
         self._advance(run)
@@ -393,15 +397,38 @@ class Environment:
     def on_response(self, request_id: str, body: bytes) -> Verdict:
         if not self._runs(request_id):
             return self._run.answered_twice(request_id, "InvocationResponse") if self._run else False
-        self._finish(body, failed=False, status=Status.SUCCESS)
+        if self._reception:
+            self._end_reception(self._reception)
+        else:
+            self._finish(body, failed=False, status=Status.SUCCESS)
         return True
+
+    def on_stream(self, request_id: str, content_type: str) -> Reception | None:
+        """A response begins to come in pieces; None if nobody waits for it."""
+        if self.invocation is None or self._reception or not self._runs(request_id):
+            return None
+        self._reception = Reception(self.invocation.stream, content_type)
+        return self._reception
+
+    def _end_reception(self, reception: Reception) -> None:
+        """After a stream its client still posts what the handler returned or raised, or polls: then it is over."""
+        if reception.failure is None:
+            self._finish(reception.body, failed=False, status=Status.SUCCESS)
+        else:
+            self._finish_with_error(*reception.failure)
 
     def on_error(self, request_id: str, error_type: str, body: bytes) -> Verdict:
         if not self._runs(request_id):
             return self._run.answered_twice(request_id, "InvocationErrorResponse") if self._run else False
+        if self._reception:
+            self._end_reception(self._reception)
+        else:
+            self._finish_with_error(error_type, body)
+        return True
+
+    def _finish_with_error(self, error_type: str, body: bytes) -> None:
         said = error_type_of(body) or error_type
         self._finish(body, failed=True, status=Status.ERROR, error_type=said)
-        return True
 
     def on_init_error(self, error_type: str, body: bytes) -> Verdict:
         return self._run.init_failed(error_type, body) if self._run else False
@@ -414,6 +441,7 @@ class Environment:
     def _finish(self, body: bytes, *, failed: bool, status: Status, error_type: str | None = None) -> None:
         now = time.monotonic()
         invocation, self.invocation = self.invocation, None
+        self._reception = None
         assert invocation is not None
         if self._run:
             self._run.answered = invocation.request_id

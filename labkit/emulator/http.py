@@ -58,7 +58,7 @@ class FrontDoor:
         headers: Headers = dict(scope.get("headers", ()))
         path: str = scope.get("path", "")
         if scope["type"] == "http" and not is_loopback(headers.get(b"host", b"")):
-            await _reply(send, 403, (), NOT_HERE)
+            await respond(send, 403, (), NOT_HERE)
         elif path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope.get("method") == "POST":
             await self._invoke(scope, headers, receive, send)
         elif self._others and self._others.wanted(headers, scope.get("query_string", b"")):
@@ -68,15 +68,15 @@ class FrontDoor:
 
     async def _invoke(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         try:
-            answer = await self._answer(scope, headers, await _body(receive))
+            answer = await self._answer(scope, headers, await body_of(receive))
         except ServiceError as error:
-            await _send(send, self._wire.error(error, str(uuid.uuid4())))
+            await send_reply(send, self._wire.error(error, str(uuid.uuid4())))
         except Exception as error:
-            await _send(send, self._wire.error(fault(error), str(uuid.uuid4())))
+            await send_reply(send, self._wire.error(fault(error), str(uuid.uuid4())))
         else:
             tail = headers.get(b"x-amz-log-type") == b"Tail"
             payload = answer.result.payload if answer.result else b""
-            await _reply(send, answer.status, _fields(answer, tail=tail), payload)
+            await respond(send, answer.status, _fields(answer, tail=tail), payload)
 
     async def _answer(self, scope: Scope, headers: Headers, payload: bytes) -> Answer:
         query: bytes = scope["query_string"]
@@ -123,7 +123,8 @@ def _text(headers: Headers, name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
 
 
-async def _body(receive: Receive) -> bytes:
+async def body_of(receive: Receive) -> bytes:
+    """The whole body, of which no more is kept than shows that it is too large."""
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
@@ -138,11 +139,11 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
-async def _send(send: Send, reply: Reply) -> None:
-    await _reply(send, reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
+async def send_reply(send: Send, reply: Reply) -> None:
+    await respond(send, reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
 
 
-async def _reply(send: Send, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+async def respond(send: Send, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
     headers = [(b"content-length", b"%d" % len(body)), *fields]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from labkit.emulator.recorder import Entry
 from labkit.emulator.registry import FunctionVersion
+from labkit.emulator.streaming import ResponseStream
 from labkit.model import Trace
 
 
@@ -23,6 +24,7 @@ class Invocation:
     result: asyncio.Future[Result]
     client_context: str = ""
     trace_id: str = ""
+    stream: ResponseStream | None = None  # of a caller that wants the response piece by piece
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.invocation import Invocation, Result
 from labkit.emulator.queue import EventQueue
 from labkit.emulator.registry import Reference, Registry
+from labkit.emulator.streaming import ResponseStream
 from labkit.emulator.wire import check_event
 from labkit.errors import InvalidParameterValue, InvalidRequestContent, RequestTooLarge
 from labkit.model import EVENT_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, InvocationType
@@ -54,11 +55,18 @@ class Invoker:
         kind: str = InvocationType.REQUEST_RESPONSE,
         client_context: str = "",
         trace_id: str = "",
+        request_id: str = "",
+        stream: ResponseStream | None = None,
     ) -> Answer:
-        """Runs a function. Raises the ServiceErrors of the Invoke operation."""
+        """Runs a function. Raises the ServiceErrors of the Invoke operation.
+
+        With a `stream`, what the handler yields is read there, meanwhile, and missing in the result.
+        """
         version = self._registry.serving(reference)
         _check(payload, kind, client_context)
-        request_id = str(uuid.uuid4())
+        request_id = request_id or str(uuid.uuid4())
+        if stream:
+            stream.request_id, stream.executed_version = request_id, version.version
         if kind == InvocationType.DRY_RUN:
             return Answer(204, request_id, version.version)
         invocation = Invocation(
@@ -71,6 +79,7 @@ class Invoker:
             result=self._loop.create_future(),
             client_context=_decoded(client_context),
             trace_id=trace_id or _trace_id(request_id),
+            stream=stream,
         )
         if kind == InvocationType.EVENT:
             self._queue.put(invocation)

@@ -122,6 +122,30 @@ class PolicyStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class Cors:
+    """Which web pages may call a function URL, and how; None is what nobody set."""
+
+    allow_credentials: bool | None = None
+    allow_headers: tuple[str, ...] | None = None
+    allow_methods: tuple[str, ...] | None = None
+    allow_origins: tuple[str, ...] | None = None
+    expose_headers: tuple[str, ...] | None = None
+    max_age_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionUrl:
+    """An HTTP address of a function or of an alias. `url_id` is the unguessable part of it."""
+
+    url_id: str
+    auth_type: str
+    created: float
+    last_modified: float
+    invoke_mode: str = "BUFFERED"
+    cors: Cors | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionEventInvokeConfig:
     """What somebody set about asynchronous invocations of one qualifier; None is what nobody set."""
 
@@ -206,6 +230,7 @@ class Function:
     last_number: int = 0  # numbers of deleted versions are not used again
     policies: dict[str, tuple[PolicyStatement, ...]] = field(default_factory=dict)
     event_invoke: dict[str, FunctionEventInvokeConfig] = field(default_factory=dict)
+    urls: dict[str, FunctionUrl] = field(default_factory=dict)
     runtime_updates: dict[str, str] = field(default_factory=dict)
     recursive_loop: str = "Terminate"
     reserved: int | None = None  # of the account's concurrency
@@ -329,6 +354,14 @@ class Registry:
                 "Pending"
             )
         return change.previous
+
+    def url(self, url_id: str) -> tuple[Function, str, FunctionUrl] | None:
+        """The function behind a URL, the qualifier it belongs to, and its settings."""
+        for function in self.functions.values():
+            for qualifier, url in function.urls.items():
+                if url.url_id == url_id:
+                    return function, qualifier, url
+        return None
 
     def event_policy(self, reference: Reference) -> EventInvokeConfig:
         """How asynchronous invocations under this name are repeated."""

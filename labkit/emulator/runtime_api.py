@@ -2,12 +2,15 @@
 
 Each environment has a port of its own: the official client takes host:port without a path. Head and body of an
 answer are one segment; two cost 42 ms per call. Decides nothing: it reads requests and tells the environment.
-Paths and answers: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+A streamed response is handed on as it comes, errors in its trailers; its reader may hold up the connection.
+Paths and answers: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, and for streams
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -15,6 +18,7 @@ from typing import Protocol, cast
 
 import httptools
 
+from labkit.emulator.streaming import Reception
 from labkit.model import RESPONSE_PAYLOAD_BYTES
 
 PREFIX = b"/2018-06-01/runtime/"
@@ -27,6 +31,9 @@ EXTENSION_PATHS = (b"/2020-01-01/extension/", b"/2022-07-01/telemetry", b"/2020-
 EXTENSION_HEADER = b"lambda-extension-"
 ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
 ERROR_TYPE = b"lambda-runtime-function-error-type"
+ERROR_BODY = b"lambda-runtime-function-error-body"
+RESPONSE_MODE = b"lambda-runtime-function-response-mode"
+KEPT = frozenset((b"content-type", ERROR_TYPE, ERROR_BODY, RESPONSE_MODE))
 MOST_BYTES = 4 * RESPONSE_PAYLOAD_BYTES  # beyond this nobody reads on
 
 
@@ -39,6 +46,7 @@ class Client(Protocol):
 
     def on_next(self, channel: Channel) -> None: ...
     def on_response(self, request_id: str, body: bytes) -> Verdict: ...
+    def on_stream(self, request_id: str, content_type: str) -> Reception | None: ...
     def on_error(self, request_id: str, error_type: str, body: bytes) -> Verdict: ...
     def on_init_error(self, error_type: str, body: bytes) -> Verdict: ...
     def on_restore_next(self) -> Verdict: ...
@@ -53,8 +61,10 @@ class Channel(asyncio.Protocol):
         self._client = client
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
-        self._error_type = ""
         self.extension_headers: dict[str, str] = {}  # those of this request, without "lambda-extension-"
+        self._fields: dict[bytes, str] = {}
+        self._streams = False
+        self._reception: Reception | None = None
         self._body: list[bytes] = []
         self._size = 0
         self._transport: asyncio.Transport | None = None
@@ -83,19 +93,34 @@ class Channel(asyncio.Protocol):
     # --- the parser's callbacks
 
     def on_message_begin(self) -> None:
-        self._url, self._error_type, self._body, self._size = b"", "", [], 0
+        self._url, self._fields, self._body, self._size = b"", {}, [], 0
+        self._streams, self._reception = False, None
         self.extension_headers.clear()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == len(ERROR_TYPE) and name.lower() == ERROR_TYPE:
-            self._error_type = value.decode("latin-1")
-        elif name[:17].lower() == EXTENSION_HEADER:
-            self.extension_headers[name[17:].lower().decode("latin-1")] = value.decode("latin-1")
+        name = name.lower()
+        if name in KEPT:
+            self._fields[name] = value.decode("latin-1")
+        elif name.startswith(EXTENSION_HEADER):
+            self.extension_headers[name[len(EXTENSION_HEADER) :].decode("latin-1")] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        if self._fields.get(RESPONSE_MODE, "").lower() != "streaming" or not self._url.endswith(b"/response"):
+            return
+        self._streams = True
+        request_id = self._url[len(INVOCATION) : -len(b"/response")].decode("latin-1")
+        self._reception = self._client.on_stream(request_id, self._fields.get(b"content-type", ""))
+        if self._reception:
+            self._reception.throttle(self._hold, self._release)
 
     def on_body(self, body: bytes) -> None:
+        if self._streams:
+            if self._reception:
+                self._reception.feed(body)
+            return
         self._size += len(body)
         if self._size <= MOST_BYTES:
             self._body.append(body)
@@ -104,6 +129,8 @@ class Channel(asyncio.Protocol):
         method = self._parser.get_method()
         if method == b"GET" and self._url == NEXT:
             self._client.on_next(self)
+        elif self._streams:
+            self._end_stream()
         elif method == b"POST" and self._url.startswith(INVOCATION):
             self._finish(self._url[len(INVOCATION) :].split(b"/"), b"".join(self._body))
         elif method == b"POST" and self._url == INIT_ERROR:
@@ -146,6 +173,25 @@ class Channel(asyncio.Protocol):
                 return
         self._answer(known)
 
+    def _hold(self) -> None:
+        if self._transport and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _release(self) -> None:
+        if self._transport and not self._transport.is_closing():  # uvloop's raises on one that is
+            self._transport.resume_reading()
+
+    @property
+    def _error_type(self) -> str:
+        return self._fields.get(ERROR_TYPE, "")
+
+    def _end_stream(self) -> None:
+        if self._reception and self._error_type:
+            self._reception.end((known_error_type(self._error_type), _decoded(self._fields.get(ERROR_BODY, ""))))
+        elif self._reception:
+            self._reception.end()
+        self._answer(self._reception is not None)
+
     def _too_large(self, request_id: str) -> None:
         message = (
             "Response payload size exceeded maximum allowed payload size "
@@ -181,6 +227,14 @@ class Channel(asyncio.Protocol):
         more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n{more}"
         self.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def _decoded(error_body: str) -> bytes:
+    """The trailer's JSON; what is no base64 is taken as it is."""
+    try:
+        return base64.b64decode(error_body, validate=True)
+    except ValueError:
+        return error_body.encode("latin-1")
 
 
 def known_error_type(error_type: str) -> str:

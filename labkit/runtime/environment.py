@@ -143,9 +143,18 @@ def postpone(name: str) -> None:
 class Client:
     """Who drives the handler: its module, and the names of the two functions in it that we watch."""
 
-    def __init__(self, name: str, module: ModuleType, run: Callable[[str], None], *, load: str, fault: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: ModuleType,
+        run: Callable[[str], None],
+        *,
+        load: str,
+        fault: str,
+        neighbour: Neighbour,
+    ) -> None:
         self.name, self.module, self.run = name, module, run
-        self._load, self._fault = load, fault
+        self._load, self._fault, self._neighbour = load, fault, neighbour
 
     def watch(self, report: InitReport, imports: ModuleType, root: str) -> None:
         """Measures the loading of the handler, and keeps our frames out of what a failed one reports.
@@ -159,7 +168,7 @@ class Client:
             load_started = monotonic()
             try:
                 with times:
-                    return load(handler)
+                    return may_yield(load(handler), self._neighbour)
             except BaseException as error:
                 imports.hide([error])
                 raise
@@ -173,18 +182,39 @@ class Client:
         setattr(self.module, self._fault, clean_fault)
 
 
+def may_yield(handler: Callable[..., Any], neighbour: Neighbour) -> Callable[..., Any]:
+    """The handler, with a response that is streamed when it is a generator (see streaming.py)."""
+    code = getattr(handler, "__code__", None)
+    if code is not None and code.co_argcount < 2 and not code.co_flags & TAKES_ANY_NUMBER:
+        return handler  # every call fails, and the error's only frame must be the client's
+
+    def answer(event: Any, context: Any) -> Any:
+        result = handler(event, context)
+        if type(result) is GENERATOR:
+            return neighbour("streaming").send(result, context.aws_request_id)
+        return result
+
+    # The clients keep what stands above the handler out of an error's frames, and know it by this file's name.
+    answer.__code__ = answer.__code__.replace(co_filename=f"{__file__.rpartition('/')[0]}/bootstrap.py")
+    return answer
+
+
+GENERATOR = type(_ for _ in ())
+TAKES_ANY_NUMBER = 0x04  # inspect.CO_VARARGS
+
+
 def awslambdaric(neighbour: Neighbour) -> Client:
     """AWS's client, over our transport. ImportError if it is not installed."""
     sys.modules["runtime_client"] = neighbour("transport")
-    return _awslambdaric("")
+    return _awslambdaric(neighbour, "")
 
 
 def native(neighbour: Neighbour) -> Client:
     """AWS's client with its own transport. ImportError if it is not installed."""
-    return _awslambdaric(", native transport")
+    return _awslambdaric(neighbour, ", native transport")
 
 
-def _awslambdaric(remark: str) -> Client:
+def _awslambdaric(neighbour: Neighbour, remark: str) -> Client:
     from awslambdaric import __version__, bootstrap
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
@@ -197,9 +227,8 @@ def _awslambdaric(remark: str) -> Client:
             bootstrap.LambdaRuntimeClient = lambda address, _: LambdaRuntimeClient(address, False)
             bootstrap.run(os.environ["LAMBDA_TASK_ROOT"], handler, api)
 
-    return Client(
-        f"awslambdaric {__version__}{remark}", bootstrap, run, load="_get_handler", fault="build_fault_result"
-    )
+    name = f"awslambdaric {__version__}{remark}"
+    return Client(name, bootstrap, run, load="_get_handler", fault="build_fault_result", neighbour=neighbour)
 
 
 def fallback(neighbour: Neighbour) -> Client:
@@ -210,7 +239,7 @@ def fallback(neighbour: Neighbour) -> Client:
     def run(handler: str) -> None:
         client.run(handler, logs(client.to_json))
 
-    return Client("labkit fallback", client, run, load="load_handler", fault="fault_result")
+    return Client("labkit fallback", client, run, load="load_handler", fault="fault_result", neighbour=neighbour)
 
 
 def auto(neighbour: Neighbour) -> Client:

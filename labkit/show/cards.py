@@ -14,13 +14,12 @@ from labkit.show import measures, stats, words
 from labkit.show.measures import Series, Summary
 
 COLD_START_QUESTION = "Where does the first call spend its time?"
-URL = "URL"
 NOTHING_DEPLOYED = "No function is deployed yet. Begin a cell with %%function NAME to deploy one."
 NO_LOG_LINES = "There are no log lines yet: they appear when the function has been called."
 
 
 class Deployed(Protocol):
-    """What a deployed function must be able to say. Shown too where it is there: `url`."""
+    """What a deployed function must be able to say."""
 
     @property
     def name(self) -> str: ...
@@ -83,7 +82,6 @@ def function_title(f: Deployed) -> str:
 
 def function_rows(f: Deployed) -> Rows:
     """What a student chose, what was packed, and what will go wrong."""
-    url = getattr(f, "url", None)
     rows = [
         ("handler", f"{f.handler} ({f.runtime})"),
         ("limits", f"{f.memory_mb:,} MB of memory, {words.count(f.timeout_s, 'second')} per call"),
@@ -91,7 +89,6 @@ def function_rows(f: Deployed) -> Rows:
         ("version", f.version),
         ("requirements", ", ".join(f.requirements) or "none beyond the standard library"),
         ("variables", f"{', '.join(sorted(dict(f.variables)))} (values are not shown)" if f.variables else ""),
-        (URL, str(url) if url else ""),
         ("ARN", f.arn),
         ("missing", _missing(f.missing) if f.missing else ""),
     ]

@@ -13,8 +13,8 @@ WIDTH = 100
 
 
 def function(f: Deployed) -> str:
-    """A deployed function: what it is and what its deployment changed. Not its URL, whose port is new in every lab."""
-    rows = tuple(row for row in cards.function_rows(f) if row[0] != cards.URL)
+    """A deployed function: what it is and what its deployment changed."""
+    rows = cards.function_rows(f)
     return _join([cards.function_title(f), *_rows(rows)])
 
 

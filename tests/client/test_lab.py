@@ -218,10 +218,32 @@ def test_an_endpoint_without_a_clock_is_named():
         answered.result()
 
 
-def test_a_function_answers_over_plain_http(lab, signature):
-    f = lab.deploy("f", "def handler(event, context): return {'twice': 2 * event['x']}")
-    response = requests.post(f.url, json={"x": 21}, timeout=10, auth=signature)
+TWICE = """
+import json
+
+def handler(event, context):
+    return {'twice': 2 * json.loads(event['body'])['x']}
+"""
+
+
+def test_a_function_answers_over_plain_http(lab):
+    address = lab.deploy("f", TWICE).function_url()
+    response = requests.post(address, json={"x": 21}, timeout=10)
     assert (response.status_code, response.json()) == (200, {"twice": 42})
+
+
+def test_an_address_stays_while_its_settings_change(lab):
+    f = lab.deploy("f", TWICE)
+    address = f.function_url(auth="AWS_IAM")
+    assert requests.post(address, json={"x": 1}, timeout=10).status_code == 403
+    assert f.function_url() == f.function_url(invoke_mode="RESPONSE_STREAM") == address
+    assert requests.post(address, json={"x": 1}, timeout=10).status_code == 200
+
+
+def test_an_unknown_function_has_no_address(lab):
+    lab.deploy("double", TWICE)
+    with pytest.raises(UnknownFunction, match="double"):
+        lab.function_url("doble")
 
 
 def test_coldstart_meets_a_fresh_environment_each_time_and_a_warm_one_after(lab):

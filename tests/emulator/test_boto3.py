@@ -101,8 +101,8 @@ def test_the_client_context_reaches_the_handler(aws):
 
 def test_a_client_context_that_is_no_base64_json_is_refused(lab, aws, signature):
     create(aws)
-    sent = {"X-Amz-Client-Context": "%%%"}
-    answer = requests.post(lab.function("f").url, headers=sent, timeout=5, auth=signature)
+    path, sent = "/2015-03-31/functions/f/invocations", {"X-Amz-Client-Context": "%%%"}
+    answer = requests.post(lab.endpoint + path, headers=sent, timeout=5, auth=signature)
     assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (400, "InvalidRequestContentException")
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.emulator.runtime_api import Channel, event_message, known_error_type
+from labkit.emulator.streaming import Reception, ResponseStream
 
 NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -21,6 +22,13 @@ class FakeTransport:
     def __init__(self) -> None:
         self.writes: list[bytes] = []
         self.closed = False
+        self.reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
@@ -28,11 +36,16 @@ class FakeTransport:
     def close(self) -> None:
         self.closed = True
 
+    def is_closing(self) -> bool:
+        return self.closed
+
 
 class FakeEnvironment:
     def __init__(self) -> None:
         self.heard: list[tuple] = []
         self.snap_start = True
+        self.reader: ResponseStream | None = None
+        self.reception: Reception | None = None
 
     def on_next(self, channel):
         self.heard.append(("next",))
@@ -40,6 +53,11 @@ class FakeEnvironment:
     def on_response(self, request_id, body):
         self.heard.append(("response", request_id, body))
         return "State transition is not allowed" if request_id == "twice" else request_id == "r1"
+
+    def on_stream(self, request_id, content_type):
+        self.heard.append(("stream", request_id, content_type))
+        self.reception = Reception(self.reader, content_type) if request_id == "r1" else None
+        return self.reception
 
     def on_error(self, request_id, error_type, body):
         self.heard.append(("error", request_id, error_type, body))
@@ -196,6 +214,58 @@ def test_what_is_not_http_is_refused_and_hung_up_on(conversation):
 )
 def test_error_types_of_no_known_family_are_unknown(said, kept):
     assert known_error_type(said) == kept
+
+
+def streamed(chunks: bytes, request_id: str = "r1") -> bytes:
+    path = f"/2018-06-01/runtime/invocation/{request_id}/response"
+    mode = "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n{mode}\r\n".encode() + chunks
+
+
+@given(st.data())
+def test_a_streamed_response_is_received_in_any_pieces(data):
+    environment, transport = FakeEnvironment(), FakeTransport()
+    channel = Channel(environment)
+    channel.connection_made(transport)
+    message = streamed(b"2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n") + NEXT
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(message)), max_size=8)))
+    for start, end in zip([0, *cuts], [*cuts, len(message)], strict=True):
+        channel.data_received(message[start:end])
+    assert environment.heard == [("stream", "r1", "text/plain"), ("next",)]
+    assert (environment.reception.body, environment.reception.failure) == (b"abcde", None)
+    assert status(transport) == 202
+
+
+@pytest.mark.parametrize(("body", "said"), [("eyJhIjogMX0=", b'{"a": 1}'), ("no base64", b"no base64")])
+def test_trailers_say_that_a_stream_has_failed(conversation, body, said):
+    channel, environment, _ = conversation
+    trailers = f"Lambda-Runtime-Function-Error-Type: Function.Odd\r\nLambda-Runtime-Function-Error-Body: {body}\r\n"
+    channel.data_received(streamed(f"1\r\na\r\n0\r\n{trailers}\r\n".encode()))
+    assert environment.reception.failure == ("Function.Odd", said)
+
+
+def test_a_stream_for_an_unknown_request_id_is_refused(conversation):
+    channel, _, transport = conversation
+    channel.data_received(streamed(b"1\r\na\r\n0\r\n\r\n", "r2"))
+    assert (status(transport), error_type(transport)) == (400, "InvalidRequestID")
+
+
+def test_a_slow_reader_holds_up_the_connection(conversation):
+    channel, environment, transport = conversation
+    environment.reader = ResponseStream()
+    channel.data_received(streamed(b"200000\r\n" + bytes(0x200000) + b"\r\n"))
+    assert not transport.reading
+    environment.reader.abandon()
+    assert transport.reading
+
+
+def test_a_connection_that_closes_is_not_released_any_more(conversation):
+    channel, environment, transport = conversation
+    environment.reader = ResponseStream()
+    channel.data_received(streamed(b"200000\r\n" + bytes(0x200000) + b"\r\n"))
+    channel.close()
+    environment.reader.abandon()
+    assert not transport.reading
 
 
 def test_an_event_is_one_message_with_lambdas_headers():

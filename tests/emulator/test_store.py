@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from labkit.emulator.registry import (
     Alias,
+    Cors,
     EventSourceMapping,
     Function,
     FunctionEventInvokeConfig,
+    FunctionUrl,
     FunctionVersion,
     Layer,
     LayerVersion,
@@ -69,6 +71,7 @@ def whole_function():
         aliases={"live": Alias("live", "1", "d", {"2": 0.25}, revision_id="r")},
         last_number=4,
         policies={"$LATEST": (PolicyStatement("sid", "lambda:InvokeFunction", "*", "arn", via_url=True),)},
+        urls={"live": FunctionUrl("id", "NONE", 1.5, 2.5, cors=Cors(allow_origins=("*",), max_age_s=60))},
         event_invoke={"live": FunctionEventInvokeConfig(1, None, "ok", None, 12.5)},
         runtime_updates={"1": "Auto"},
         recursive_loop="Allow",

@@ -225,10 +225,10 @@ def test_a_mistake_is_a_short_error_that_says_what_to_try(shell, cell, error, me
 
 def test_stop_ends_the_lab_and_the_next_function_starts_a_new_one(empty_shell):
     empty_shell.run(ECHO)
-    first = empty_shell.names["echo"].url
+    first = empty_shell.names["echo"].lab.endpoint
     empty_shell.run("%lab stop")
     empty_shell.run(ECHO)
-    assert empty_shell.names["echo"].url != first
+    assert empty_shell.names["echo"].lab.endpoint != first
     assert empty_shell.run("%invoke echo 1").payload == 1
 
 

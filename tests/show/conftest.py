@@ -14,7 +14,6 @@ from labkit.model import FunctionError, InitPhases, Outcome, Outcomes, Status, T
 class FakeFunction:
     name: str = "predict"
     arn: str = "arn:aws:lambda:us-east-1:123456789012:function:predict"
-    url: str | None = None
     handler: str = "predict.handler"
     runtime: str = "python3.13"
     memory_mb: int = 256

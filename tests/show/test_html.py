@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def fragments(function, outcome, failed, series) -> dict[str, str]:
-    nasty = function(name=NASTY, variables={NASTY: NASTY}, missing=(NASTY,), requirements=(NASTY,), url=NASTY)
+    nasty = function(name=NASTY, variables={NASTY: NASTY}, missing=(NASTY,), requirements=(NASTY,))
     return {
         "function": html.function(nasty),
         "functions": html.functions([nasty]),

@@ -17,7 +17,9 @@ import pytest
 import requests
 
 from labkit.emulator.environment import Environment
+from labkit.emulator.loglines import Origin
 from labkit.emulator.recorder import LogStream
+from labkit.model import FunctionConfig
 
 pytestmark = pytest.mark.process
 
@@ -381,7 +383,7 @@ class IdleSandbox:
     task = Path("/var/task")
     killed = False
 
-    def start(self, argv: object, variables: object) -> None: ...
+    def start(self, argv: object, variables: object, **more: object) -> None: ...
 
     def kill(self) -> None:
         self.killed = True
@@ -392,10 +394,11 @@ class IdleSandbox:
 
 @pytest.mark.parametrize(("provisioned", "timeout_s", "limit_s"), [(False, 900, 10), (True, 3, 130), (True, 200, 200)])
 def test_a_provisioned_init_may_take_longer(provisioned, timeout_s, limit_s):
-    version: Any = SimpleNamespace(config=SimpleNamespace(timeout_s=timeout_s, memory_mb=128), variables={})
+    config = FunctionConfig("f", "app.handler", timeout_s=timeout_s)
+    version: Any = SimpleNamespace(config=config, version="1", arn="arn")
     sandbox: Any = IdleSandbox()
     environment = Environment(
-        "1", version, sandbox=lambda _: sandbox, stream=LogStream("s"), argv=(), provisioned=provisioned,
+        "1", version, sandbox=lambda _: sandbox, stream=LogStream("s", Origin("f")), argv=(), variables={}, extensions=(), provisioned=provisioned,
         record=lambda trace: None, notify=lambda environment, what: None,
     )  # fmt: skip
     asyncio.run(environment.start())
