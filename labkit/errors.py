@@ -16,7 +16,8 @@ LabkitError
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  TooManyRequests
-    |-- PolicyLengthExceeded  ProvisionedConcurrencyNotFound  ServiceFault  UnknownOperation  NotImplementedHere
+    |-- PolicyLengthExceeded  ProvisionedConcurrencyNotFound  CodeSigningConfigNotFound
+    |-- ServiceFault  UnknownOperation  NotImplementedHere
     |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
 """
 
@@ -253,6 +254,11 @@ class ResourceNotFound(ServiceError):
 class ProvisionedConcurrencyNotFound(ServiceError):
     code, status = "ProvisionedConcurrencyConfigNotFoundException", 404
     hint = "ListProvisionedConcurrencyConfigs shows which versions and aliases have one."
+
+
+class CodeSigningConfigNotFound(ServiceError):
+    code, status = "CodeSigningConfigNotFoundException", 404
+    hint = "ListCodeSigningConfigs shows what there is."
 
 
 class ResourceConflict(ServiceError):

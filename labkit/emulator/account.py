@@ -10,7 +10,7 @@ from labkit.emulator.changes import Changes
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.packages import PackageStore
 from labkit.emulator.recorder import Recorder
-from labkit.emulator.registry import Registry
+from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.signing import Presigner
 from labkit.emulator.store import Store
 
@@ -29,6 +29,8 @@ class Account:
     endpoint: str
     read_object: Callable[[str, str, str], Awaitable[bytes]]
     """An object of S3, by bucket, key and version (none: the newest). Raises InvalidParameterValue."""
+    accept_event: Callable[[Reference, bytes], Awaitable[object]]
+    """Puts an asynchronous invocation into the queue. Raises the ServiceErrors of the Invoke operation."""
     presign: Presigner | None = None
     store: Store | None = None
 

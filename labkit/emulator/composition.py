@@ -74,6 +74,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
         maker(settings, role, recorder, packages, scratch / "environments"),
     )
+    invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
     account = Account(
         registry,
         packages,
@@ -82,10 +83,10 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         recorder,
         endpoint,
         object_reader(clients.call),
+        lambda reference, payload: invoker.invoke(reference, payload, kind=InvocationType.EVENT),
         Presigner(user, settings.region) if signed else None,
         store,
     )
-    invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
     app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))

@@ -10,13 +10,19 @@ from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations import (
+    code_signing,
     concurrency,
+    durable_executions,
     event_invoke,
     functions,
+    invoke_async,
+    layer_policies,
     layers,
+    managed_instances,
     mappings,
     policies,
     provisioned,
+    resource_policies,
     settings,
     tags,
     urls,
@@ -37,6 +43,12 @@ OPERATIONS: dict[str, Operation] = {
     **settings.OPERATIONS,
     **tags.OPERATIONS,
     **urls.OPERATIONS,
+    **code_signing.OPERATIONS,
+    **layer_policies.OPERATIONS,
+    **resource_policies.OPERATIONS,
+    **invoke_async.OPERATIONS,
+    **managed_instances.OPERATIONS,
+    **durable_executions.OPERATIONS,
 }
 
 

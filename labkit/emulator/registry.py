@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping, MutableMapping, ValuesView
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
 
@@ -84,6 +85,7 @@ class LayerVersion:
 class Layer:
     versions: dict[int, LayerVersion] = field(default_factory=dict)
     last_number: int = 0  # numbers of deleted versions are not used again
+    policies: dict[int, LayerPolicy] = field(default_factory=dict)  # by version
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,27 @@ class PolicyStatement:
     event_source_token: str | None = None
     url_auth_type: str | None = None
     via_url: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPolicy:
+    """Who may use a version of a layer; every change is a new revision."""
+
+    statements: tuple[PolicyStatement, ...] = ()
+    revision_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSigningConfig:
+    """Whose signatures code should bear, and what is to be done with other code. Kept and shown only."""
+
+    config_id: str
+    arn: str
+    profiles: tuple[str, ...]
+    last_modified: str
+    policy: str = "Warn"
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +259,7 @@ class Function:
     reserved: int | None = None  # of the account's concurrency
     change: Change | None = None
     provisioned: dict[str, ProvisionedConcurrency] = field(default_factory=dict)  # by qualifier, never $LATEST
+    code_signing_arn: str = ""
 
     @property
     def name(self) -> str:
@@ -245,13 +269,32 @@ class Function:
     def revision_id(self) -> str:
         return self.latest.revision_id
 
-    def touch(self) -> None:
-        """Something that belongs to the function changed, but neither code nor configuration."""
-        self.latest = dataclasses.replace(self.latest, revision_id=str(uuid.uuid4()))
+    def revision_of(self, qualifier: str) -> str:
+        """$LATEST, each version and each alias has its own."""
+        if qualifier in self.aliases:
+            return self.aliases[qualifier].revision_id
+        return self.published[qualifier].revision_id if qualifier in self.published else self.revision_id
 
-    def check_revision(self, wanted: str | None) -> None:
-        """Raises PreconditionFailed if somebody changed the function since the caller read it."""
-        if wanted and wanted != self.revision_id:
+    def touch(self, qualifier: str = LATEST) -> None:
+        """Something that belongs to the function, or to that part of it, changed; neither code nor configuration."""
+        revision_id = str(uuid.uuid4())
+        if qualifier in self.aliases:
+            self.aliases[qualifier] = dataclasses.replace(self.aliases[qualifier], revision_id=revision_id)
+        elif qualifier in self.published:
+            self.published[qualifier] = dataclasses.replace(self.published[qualifier], revision_id=revision_id)
+        else:
+            self.latest = dataclasses.replace(self.latest, revision_id=revision_id)
+
+    def forget(self, qualifier: str) -> None:
+        """What belongs to a version or alias goes with it; its provisioned concurrency is the dispatcher's to end."""
+        self.policies.pop(qualifier, None)
+        self.event_invoke.pop(qualifier, None)
+        self.urls.pop(qualifier, None)
+        self.runtime_updates.pop(qualifier, None)
+
+    def check_revision(self, wanted: str | None, qualifier: str = LATEST) -> None:
+        """Raises PreconditionFailed if somebody changed the function, or that part, since the caller read it."""
+        if wanted and wanted != self.revision_of(qualifier):
             raise PreconditionFailed(
                 "The Revision Id provided does not match the latest Revision Id. "
                 "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
@@ -264,6 +307,11 @@ class Function:
     def versions(self) -> list[FunctionVersion]:
         """$LATEST first, then in the order of publishing."""
         return [self.latest, *self.published.values()]
+
+
+def now_spelt() -> str:
+    """The time as it stands in what was created or changed now."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
 T = TypeVar("T")
@@ -307,7 +355,7 @@ class Records(MutableMapping[str, T]):
 
 
 class Registry:
-    """Functions by name, event source mappings by UUID."""
+    """Functions and layers by name, event source mappings by UUID, code signing configurations by their ids."""
 
     def __init__(self, *, account_id: str, region: str) -> None:
         self.account_id = account_id
@@ -315,6 +363,7 @@ class Registry:
         self.functions: Records[Function] = Records("functions")
         self.layers: Records[Layer] = Records("layers")
         self.mappings: Records[EventSourceMapping] = Records("mappings")
+        self.code_signing: Records[CodeSigningConfig] = Records("code_signing")
 
     def arn(self, name: str) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"

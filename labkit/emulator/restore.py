@@ -26,6 +26,7 @@ def restore(store: Store, registry: Registry, packages: PackageStore) -> Content
         else:
             store.set_aside("functions", name, "its files are not there any more")
     registry.mappings.update(found.mappings)
+    registry.code_signing.update(found.code_signing)
     packages.sweep()
     for function in registry.functions.values():
         for version in function.versions():

@@ -24,12 +24,18 @@ from typing import Any
 
 import msgspec
 
-from labkit.emulator.registry import EventSourceMapping, Function, Layer
+from labkit.emulator.registry import CodeSigningConfig, EventSourceMapping, Function, Layer
 from labkit.errors import StateInUse, StateUnusable
 
 FORMAT = 1
 FILE = "labkit.sqlite"
-KINDS: dict[str, type[Any]] = {"functions": Function, "layers": Layer, "mappings": EventSourceMapping}
+Record = Function | Layer | EventSourceMapping | CodeSigningConfig
+KINDS: dict[str, type[Any]] = {
+    "functions": Function,
+    "layers": Layer,
+    "mappings": EventSourceMapping,
+    "code_signing": CodeSigningConfig,
+}
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS records (kind TEXT, name TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, name));
@@ -60,6 +66,7 @@ class Contents:
     functions: dict[str, Function] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     mappings: dict[str, EventSourceMapping] = field(default_factory=dict)
+    code_signing: dict[str, CodeSigningConfig] = field(default_factory=dict)
     events: list[StoredEvent] = field(default_factory=list)
     ahead_s: float = 0.0
 
@@ -148,7 +155,7 @@ class Store:
 
     # --- in
 
-    def keep(self, kind: str, name: str, record: Function | Layer | EventSourceMapping | None) -> None:
+    def keep(self, kind: str, name: str, record: Record | None) -> None:
         """What a record is now; None is deleted."""
         if record is None:
             self._database.execute("DELETE FROM records WHERE kind = ? AND name = ?", (kind, name))

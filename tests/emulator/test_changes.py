@@ -72,6 +72,17 @@ def test_a_pending_function_takes_no_update(hasty_aws, create):
     assert conflict(hasty_aws.update_function_configuration, FunctionName="f", Timeout=9) == PENDING
 
 
+def test_a_function_is_not_published_while_it_changes(hasty_aws, create):
+    create()
+    assert conflict(hasty_aws.publish_version, FunctionName="f") == PENDING
+    hasty_aws.get_function(FunctionName="f")
+    hasty_aws.update_function_configuration(FunctionName="f", Timeout=9)
+    _, message = conflict(hasty_aws.publish_version, FunctionName="f")
+    assert message == f"The operation cannot be performed at this time. An update is in progress for resource: {ARN}"
+    hasty_aws.get_function(FunctionName="f")
+    assert hasty_aws.publish_version(FunctionName="f")["Version"] == "1"
+
+
 def test_who_looks_finds_it_active_under_a_new_revision(hasty_aws, create):
     before = create()
     after = hasty_aws.get_function(FunctionName="f")["Configuration"]

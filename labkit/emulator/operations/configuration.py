@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labkit.emulator.account import Params
+from labkit.emulator.loglines import runtime_version_arn
 from labkit.emulator.operations.logging_config import checked_logging, describe_logging
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.variables import RESERVED
@@ -19,7 +20,6 @@ from labkit.errors import InvalidParameterValue
 from labkit.model import ENVIRONMENT_BYTES, LATEST, FunctionConfig, VpcConfig
 
 NOT_YET = ("ImageConfig", "CapacityProviderConfig", "TenancyConfig", "DurableConfig")
-NOT_YET_FLAGS = ("FileSystemConfigs", "CodeSigningConfigArn")
 VPC_ID = "vpc-0123456789abcdef0"  # of every subnet: labkit has no networks to look in
 CREATING = "The function is being created."
 PENDING = {"State": "Pending", "StateReason": CREATING, "StateReasonCode": "Creating", "LastUpdateStatus": None}
@@ -97,17 +97,22 @@ FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 def _refuse_what_would_be_ignored(params: Params) -> None:
     """A setting that changes nothing here must not look as if it did."""
     given = next((name for name in NOT_YET if any((params.get(name) or {}).values())), None)
-    given = given or next((name for name in NOT_YET_FLAGS if params.get(name)), None)
     if given:
         raise InvalidParameterValue(f"labkit does not implement {given} yet: leave it out.")
+    if params.get("FileSystemConfigs"):
+        raise InvalidParameterValue(
+            "labkit has no file system to mount: leave FileSystemConfigs out, and keep files in the package, a layer, "
+            "/tmp or S3."
+        )
 
 
 # --- what operations answer ---------------------------------------------------------------------------------
 
 
 def listed_version(version: FunctionVersion) -> dict[str, Any]:
-    """In lists every ARN carries its version, and there is no state (API reference, ListFunctions)."""
-    return describe(version, version.version) | {"State": None, "LastUpdateStatus": None}
+    """In lists every ARN carries its version; state and runtime version are missing (API reference; recorded)."""
+    missing = {"State": None, "LastUpdateStatus": None, "RuntimeVersionConfig": None}
+    return describe(version, version.version) | missing
 
 
 def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str, Any]:
@@ -140,6 +145,7 @@ def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str
         "Architectures": [config.architecture],
         "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
         "SnapStart": _described_snap_start(version),
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(version.arn.split(":")[3])},
         "LoggingConfig": describe_logging(config),
     }
 

@@ -6,16 +6,15 @@ import asyncio
 import dataclasses
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.operations import concurrency
+from labkit.emulator.operations import code_signing, concurrency
 from labkit.emulator.operations.code import package_of
 from labkit.emulator.operations.configuration import IN_PROGRESS, PENDING, configured, describe, listed_version
 from labkit.emulator.operations.layers import referenced
 from labkit.emulator.operations.pagination import listed
-from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, parse_reference
+from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, now_spelt, parse_reference
 from labkit.errors import InvalidParameterValue, ResourceConflict
 from labkit.model import LATEST, DeploymentPackage, FunctionConfig
 
@@ -27,29 +26,31 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     config = configured(FunctionConfig(name=name, handler="", role=params["Role"]), params)
     if not config.handler:
         raise InvalidParameterValue("Handler is required for functions with package type Zip.")
+    signing = params.get("CodeSigningConfigArn")
+    code_signing_arn = code_signing.named(account, signing) if signing else ""
     package = await package_of(account, params["Code"])
     latest = await _latest(account, config, package)
     if name in account.registry.functions:  # another request was faster while the package was unpacked
         raise ResourceConflict(f"Function already exist: {name}")
-    function = Function(latest, tags=dict(params.get("Tags") or {}))
+    function = Function(latest, tags=dict(params.get("Tags") or {}), code_signing_arn=code_signing_arn)
     account.registry.functions[name] = function
     account.changes.begin(function, previous=None)
     return _answer(account, function, publishes=bool(params.get("Publish")))
 
 
 async def update_function_code(account: Account, params: Params) -> dict[str, Any]:
-    function = _changeable(account, params)
+    function = changeable(account, params)
     package = await package_of(account, params)
-    if params.get("DryRun"):
-        return describe(function.latest) | {"CodeSha256": package.sha256, "CodeSize": package.size_bytes}
     architecture = (params.get("Architectures") or [function.latest.config.architecture])[0]
     config = dataclasses.replace(function.latest.config, architecture=architecture)
+    if params.get("DryRun"):
+        return describe(dataclasses.replace(function.latest, config=config, package=package))
     await _replace(account, function, config, package)
     return _answer(account, function, publishes=bool(params.get("Publish")))
 
 
 async def update_function_configuration(account: Account, params: Params) -> dict[str, Any]:
-    function = _changeable(account, params)
+    function = changeable(account, params)
     config = configured(function.latest.config, params)
     await _replace(account, function, config, function.latest.package)
     return _answer(account, function)
@@ -76,12 +77,18 @@ async def get_function_configuration(account: Account, params: Params) -> dict[s
 
 
 async def list_functions(account: Account, params: Params) -> dict[str, Any]:
+    """`MasterRegion` asks for replicas of Lambda@Edge, of which there are none, or with ALL for every function."""
+    master, every = params.get("MasterRegion"), params.get("FunctionVersion") == "ALL"
+    if master and not every:
+        raise InvalidParameterValue("FunctionVersion must be set to ALL if MasterRegion is specified.")
+    if master not in (None, "ALL"):
+        return {"Functions": []}
     functions = [account.registry.functions[name] for name in sorted(account.registry.functions)]
-    if params.get("FunctionVersion") == "ALL":
+    if every:
         versions = [version for function in functions for version in function.versions()]
     else:
         versions = [function.latest for function in functions]
-    return listed("Functions", [listed_version(version) for version in versions], params)
+    return listed("Functions", [listed_version(version) for version in versions], params, key="FunctionArn")
 
 
 async def delete_function(account: Account, params: Params) -> dict[str, Any]:
@@ -109,6 +116,7 @@ def _delete_version(account: Account, function: Function, qualifier: str) -> Non
     if users:
         raise ResourceConflict(f"Unable to delete version because the following aliases reference it: {_list(users)}")
     function.provisioned.pop(qualifier, None)
+    function.forget(qualifier)
     version = function.published.pop(qualifier, None)
     if version:
         account.dispatcher.retire(version)
@@ -121,8 +129,11 @@ def _list(names: list[str]) -> str:
 # --- how they do it -----------------------------------------------------------------------------------------
 
 
-def _changeable(account: Account, params: Params) -> Function:
-    """The function that an update means. Raises ResourceConflict while another change of it is not done."""
+def changeable(account: Account, params: Params) -> Function:
+    """The function that an update or a publication means.
+
+    Raises ResourceConflict while another change of it is not done.
+    """
     function = account.registry.function(parse_reference(params["FunctionName"], params.get("Qualifier")))
     if function.change:
         arn = account.registry.arn(function.name)
@@ -158,14 +169,17 @@ async def _latest(
         config=config,
         package=package,
         version=LATEST,
-        last_modified=_now(),
+        last_modified=now_spelt(),
         revision_id=revision_id,
         layers=layers,
     )
 
 
 def publish(account: Account, function: Function, description: str | None = None) -> dict[str, Any]:
-    """A snapshot of $LATEST under the next number; the newest one again if nothing changed since it was made."""
+    """A snapshot of $LATEST under the next number; the newest one again if nothing changed since it was made.
+
+    A new one gives $LATEST a new revision, too (recorded).
+    """
     latest = function.latest
     newest = function.published.get(str(function.last_number))
     if newest and newest.package == latest.package and _same_but_description(newest.config, latest.config):
@@ -181,6 +195,7 @@ def publish(account: Account, function: Function, description: str | None = None
         revision_id=revision_id,
     )
     function.published[number] = version
+    function.touch()
     return describe(version) | PENDING
 
 
@@ -195,10 +210,6 @@ async def _replace(account: Account, function: Function, config: FunctionConfig,
         return
     function.latest = await _latest(account, config, package, old.layers)
     account.changes.begin(function, previous=old)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
 OPERATIONS: dict[str, Operation] = {

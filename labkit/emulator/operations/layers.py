@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.code import package_of
 from labkit.emulator.operations.pagination import listed
-from labkit.emulator.registry import Layer, LayerVersion
+from labkit.emulator.registry import Layer, LayerVersion, now_spelt
 from labkit.errors import InvalidParameterValue, ResourceNotFound
 from labkit.model import UNZIPPED_BYTES, DeploymentPackage
 
@@ -22,7 +21,7 @@ NOT_THERE = "The resource you requested does not exist."
 async def publish_layer_version(account: Account, params: Params) -> dict[str, Any]:
     """Every call makes a new version."""
     package = await package_of(account, params["Content"])
-    name = _name(params["LayerName"])
+    name = layer_name(params["LayerName"])
     layer = account.registry.layers.setdefault(name, Layer())
     layer.last_number += 1
     version = LayerVersion(
@@ -30,7 +29,7 @@ async def publish_layer_version(account: Account, params: Params) -> dict[str, A
         number=layer.last_number,
         layer_arn=f"arn:aws:lambda:{account.registry.region}:{account.registry.account_id}:layer:{name}",
         package=package,
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000",
+        created=now_spelt(),
         description=params.get("Description") or "",
         license_info=params.get("LicenseInfo") or "",
         runtimes=tuple(params.get("CompatibleRuntimes") or ()),
@@ -50,28 +49,30 @@ async def get_layer_version_by_arn(account: Account, params: Params) -> dict[str
 
 async def delete_layer_version(account: Account, params: Params) -> dict[str, Any]:
     """Functions that use it keep it. Deleting what is not there is no error."""
-    layer = account.registry.layers.get(_name(params["LayerName"]))
+    layer = account.registry.layers.get(layer_name(params["LayerName"]))
     if layer:
         layer.versions.pop(params["VersionNumber"], None)
+        layer.policies.pop(params["VersionNumber"], None)
     return {}
 
 
 async def list_layers(account: Account, params: Params) -> dict[str, Any]:
-    """Each layer with its newest version."""
-    newest = [max(layer.versions.values(), key=lambda v: v.number) for layer in _living(account)]
+    """Each layer with the newest of its versions that fit; one without any is left out."""
+    fitting = [[v for v in layer.versions.values() if _fits(v, params)] for layer in account.registry.layers.values()]
+    newest = [max(versions, key=lambda v: v.number) for versions in fitting if versions]
     shown = [
         {"LayerName": v.name, "LayerArn": v.layer_arn, "LatestMatchingVersion": _described(v)}
         for v in sorted(newest, key=lambda v: v.name)
-        if _fits(v, params)
     ]
-    return listed("Layers", shown, params)
+    return listed("Layers", shown, params, key="LayerArn")
 
 
 async def list_layer_versions(account: Account, params: Params) -> dict[str, Any]:
     """The newest first."""
-    layer = account.registry.layers.get(_name(params["LayerName"]), Layer())
+    layer = account.registry.layers.get(layer_name(params["LayerName"]), Layer())
     versions = sorted(layer.versions.values(), key=lambda v: -v.number)
-    return listed("LayerVersions", [_described(v) for v in versions if _fits(v, params)], params)
+    described = [_described(v) for v in versions if _fits(v, params)]
+    return listed("LayerVersions", described, params, key="LayerVersionArn")
 
 
 def by_arn(account: Account, arn: str) -> LayerVersion:
@@ -115,19 +116,16 @@ def referenced(
 
 
 def _find(account: Account, name: str, number: int) -> LayerVersion:
-    layer = account.registry.layers.get(_name(name))
+    layer = account.registry.layers.get(layer_name(name))
     if layer is None or number not in layer.versions:
         raise ResourceNotFound(NOT_THERE)
     return layer.versions[number]
 
 
-def _name(text: str) -> str:
+def layer_name(text: str) -> str:
+    """The name of a layer that a caller means by its name or ARN."""
     match = ARN.fullmatch(text)
     return match["name"] if match else text
-
-
-def _living(account: Account) -> list[Layer]:
-    return [layer for layer in account.registry.layers.values() if layer.versions]
 
 
 def _fits(version: LayerVersion, params: Params) -> bool:

@@ -115,7 +115,7 @@ async def list_mappings(account: Account, params: Params) -> dict[str, Any]:
         for mapping in account.registry.mappings.values()
         if source in (None, mapping.source_arn) and _is_for(mapping, params.get("FunctionName"))
     ]
-    shown, more = page(wanted, params, most=PAGE)
+    shown, more = page(wanted, params, most=PAGE, name_of=lambda mapping: mapping.mapping_id)
     return {"EventSourceMappings": [_describe(account, mapping) for mapping in shown]} | more
 
 

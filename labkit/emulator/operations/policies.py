@@ -24,12 +24,13 @@ from labkit.errors import (
 from labkit.model import LATEST
 
 MOST_POLICY_BYTES = 20_480
+NO_POLICY = "No policy is associated with the given resource."
 
 
 async def add_permission(account: Account, params: Params) -> dict[str, Any]:
     _refuse_latest(params)
     function, qualifier = account.registry.named(params["FunctionName"], params.get("Qualifier"))
-    function.check_revision(params.get("RevisionId"))
+    function.check_revision(params.get("RevisionId"), qualifier)
     statement = _statement(account, function, qualifier, params)
     existing = function.policies.get(qualifier, ())
     if any(known.sid == statement.sid for known in existing):
@@ -37,11 +38,11 @@ async def add_permission(account: Account, params: Params) -> dict[str, Any]:
             f"The statement id ({statement.sid}) provided already exists. Please provide a new statement id, "
             "or remove the existing statement."
         )
-    size = len(_policy((*existing, statement)).encode())
+    size = len(policy_text((*existing, statement)).encode())
     if size > MOST_POLICY_BYTES:
         raise PolicyLengthExceeded(f"The final policy size ({size}) is bigger than the limit ({MOST_POLICY_BYTES}).")
-    _keep(function, qualifier, (*existing, statement))
-    return {"Statement": _json(document(statement))}
+    keep_policy(function, qualifier, (*existing, statement))
+    return {"Statement": text_of(document(statement))}
 
 
 async def remove_permission(account: Account, params: Params) -> dict[str, Any]:
@@ -51,13 +52,13 @@ async def remove_permission(account: Account, params: Params) -> dict[str, Any]:
     function, qualifier = account.registry.named(params["FunctionName"], params.get("Qualifier"))
     existing = function.policies.get(qualifier, ())
     if not existing:
-        raise ResourceNotFound("No policy is associated with the given resource.")
+        raise ResourceNotFound(NO_POLICY)
     sid = params["StatementId"]
     left = tuple(statement for statement in existing if statement.sid != sid)
     if len(left) == len(existing):
         raise ResourceNotFound(f"Statement {sid} is not found in resource policy.")
-    function.check_revision(params.get("RevisionId"))
-    _keep(function, qualifier, left)
+    function.check_revision(params.get("RevisionId"), qualifier)
+    keep_policy(function, qualifier, left)
     return {}
 
 
@@ -66,7 +67,7 @@ async def get_policy(account: Account, params: Params) -> dict[str, Any]:
     statements = function.policies.get(qualifier)
     if not statements:
         raise ResourceNotFound("The resource you requested does not exist.")
-    return {"Policy": _policy(statements), "RevisionId": function.revision_id}
+    return {"Policy": policy_text(statements), "RevisionId": function.revision_of(qualifier)}
 
 
 def document(statement: PolicyStatement) -> dict[str, Any]:
@@ -86,10 +87,16 @@ def document(statement: PolicyStatement) -> dict[str, Any]:
     return {
         "Sid": statement.sid,
         "Effect": "Allow",
-        "Principal": _principal(statement.principal),
+        "Principal": principal_of(statement.principal),
         "Action": statement.action,
         "Resource": statement.resource,
     } | ({"Condition": condition} if condition else {})
+
+
+def resource_arn(account: Account, function: Function, qualifier: str) -> str:
+    """The ARN of what has the policy."""
+    arn = account.registry.arn(function.name)
+    return arn if qualifier == LATEST else f"{arn}:{qualifier}"
 
 
 # --- how they do it -----------------------------------------------------------------------------------------
@@ -99,13 +106,12 @@ def _statement(account: Account, function: Function, qualifier: str, params: Par
     auth_type, action = params.get("FunctionUrlAuthType"), params["Action"]
     if auth_type and action != "lambda:InvokeFunctionUrl":
         raise InvalidParameterValue("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action")
-    _principal(params["Principal"])
-    arn = account.registry.arn(function.name)
+    principal_of(params["Principal"])
     return PolicyStatement(
         sid=params["StatementId"],
         action=action,
         principal=params["Principal"],
-        resource=arn if qualifier == LATEST else f"{arn}:{qualifier}",
+        resource=resource_arn(account, function, qualifier),
         source_arn=params.get("SourceArn"),
         source_account=params.get("SourceAccount"),
         organisation=params.get("PrincipalOrgID"),
@@ -115,7 +121,7 @@ def _statement(account: Account, function: Function, qualifier: str, params: Par
     )
 
 
-def _principal(principal: str) -> str | dict[str, str]:
+def principal_of(principal: str) -> str | dict[str, str]:
     """A principal as it stands in a policy: everybody, a service, an account or something of IAM's."""
     if principal == "*":
         return principal
@@ -133,19 +139,24 @@ def _refuse_latest(params: Params) -> None:
         raise InvalidParameterValue("We currently do not support adding policies for $LATEST.")
 
 
-def _keep(function: Function, qualifier: str, statements: tuple[PolicyStatement, ...]) -> None:
-    """A policy's change is a change of its function: the revision is a new one. Without statements there is none."""
+def keep_policy(function: Function, qualifier: str, statements: tuple[PolicyStatement, ...]) -> None:
+    """A policy's change is one of what has it, function, version or alias: that has a new revision (recorded).
+
+    Without statements there is no policy.
+    """
     function.policies.pop(qualifier, None)
     if statements:
         function.policies[qualifier] = statements
-    function.touch()
+    function.touch(qualifier)
 
 
-def _policy(statements: tuple[PolicyStatement, ...]) -> str:
-    return _json({"Version": "2012-10-17", "Id": "default", "Statement": [document(s) for s in statements]})
+def policy_text(statements: tuple[PolicyStatement, ...]) -> str:
+    """A whole policy as GetPolicy shows it."""
+    return text_of({"Version": "2012-10-17", "Id": "default", "Statement": [document(s) for s in statements]})
 
 
-def _json(value: dict[str, Any]) -> str:
+def text_of(value: dict[str, Any]) -> str:
+    """JSON as AWS writes it into an answer."""
     return json.dumps(value, separators=(",", ":"))
 
 

@@ -4,7 +4,6 @@
   kept and given back (developer guide, "Use Lambda recursive loop detection": Terminate unless set).
 - Runtime management: labkit runs functions with the Python it was started with, which never changes while it runs, so
   Auto and FunctionUpdate are kept and Manual, which pins another build of the runtime, is refused.
-- Code signing: labkit has no signing configurations, so no function has one; AWS answers that with an empty object.
 
 Limits: developer guide, "Lambda quotas"; concurrency is this lab's own, from its settings.
 """
@@ -36,11 +35,6 @@ async def get_account_settings(account: Account, params: Params) -> dict[str, An
             "FunctionCount": len(functions),
         },
     }
-
-
-async def get_function_code_signing_config(account: Account, params: Params) -> dict[str, Any]:
-    account.registry.named(params["FunctionName"])
-    return {}
 
 
 async def get_function_recursion_config(account: Account, params: Params) -> dict[str, Any]:
@@ -75,7 +69,6 @@ async def put_runtime_management_config(account: Account, params: Params) -> dic
 
 OPERATIONS: dict[str, Operation] = {
     "GetAccountSettings": get_account_settings,
-    "GetFunctionCodeSigningConfig": get_function_code_signing_config,
     "GetFunctionRecursionConfig": get_function_recursion_config,
     "GetRuntimeManagementConfig": get_runtime_management_config,
     "PutFunctionRecursionConfig": put_function_recursion_config,

@@ -1,4 +1,4 @@
-"""Tags of functions and of event source mappings, addressed by ARN.
+"""Tags of functions, event source mappings and code signing configurations, addressed by ARN.
 
 Words and the change of the revision: LocalStack's provider and its tests, which were recorded against AWS. A limit of
 50 tags: developer guide, "Using tags on Lambda functions".
@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
-from labkit.emulator.registry import EventSourceMapping, Function
+from labkit.emulator.registry import CodeSigningConfig, EventSourceMapping, Function
 from labkit.errors import InvalidParameterValue, ResourceNotFound
 
 MOST_TAGS = 50
+Tagged = Function | EventSourceMapping | CodeSigningConfig
 
 
 async def tag_resource(account: Account, params: Params) -> dict[str, Any]:
@@ -41,7 +42,7 @@ async def list_tags(account: Account, params: Params) -> dict[str, Any]:
 # --- how they do it -----------------------------------------------------------------------------------------
 
 
-def _resource(account: Account, arn: str) -> Function | EventSourceMapping:
+def _resource(account: Account, arn: str) -> Tagged:
     """What an ARN names. Raises ResourceNotFound, or InvalidParameterValue for what takes no tags."""
     kind, name, *qualifier = arn.split(":")[5:]
     if qualifier and kind == "function":
@@ -58,14 +59,21 @@ def _resource(account: Account, arn: str) -> Function | EventSourceMapping:
         if mapping is None:
             raise ResourceNotFound("The resource you requested does not exist.")
         return mapping
+    if kind == "code-signing-config":
+        config = account.registry.code_signing.get(name)
+        if config is None:
+            raise ResourceNotFound("The resource you requested does not exist.")
+        return config
     if kind == "layer":
         raise InvalidParameterValue("Unsupported resource type for tagging")
     raise ResourceNotFound("The resource you requested does not exist.")
 
 
-def _keep(account: Account, resource: Function | EventSourceMapping, tags: Mapping[str, str]) -> None:
+def _keep(account: Account, resource: Tagged, tags: Mapping[str, str]) -> None:
     if isinstance(resource, EventSourceMapping):
         account.registry.mappings[resource.mapping_id] = dataclasses.replace(resource, tags=dict(tags))
+    elif isinstance(resource, CodeSigningConfig):
+        account.registry.code_signing[resource.config_id] = dataclasses.replace(resource, tags=dict(tags))
     elif tags != resource.tags:
         resource.tags = dict(tags)
         resource.touch()

@@ -73,7 +73,7 @@ async def delete_config(account: Account, params: Params) -> dict[str, Any]:
 async def list_configs(account: Account, params: Params) -> dict[str, Any]:
     function, _ = _function(account, params)
     described = [_described(account, function, qualifier) for qualifier in sorted(function.urls)]
-    return listed("FunctionUrlConfigs", described, params)
+    return listed("FunctionUrlConfigs", described, params, key="FunctionArn")
 
 
 # --- how they do it -----------------------------------------------------------------------------------------

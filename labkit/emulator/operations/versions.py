@@ -10,7 +10,7 @@ from typing import Any
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations import provisioned
 from labkit.emulator.operations.configuration import listed_version
-from labkit.emulator.operations.functions import publish
+from labkit.emulator.operations.functions import changeable, publish
 from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Alias, Function, parse_reference
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
@@ -19,8 +19,7 @@ from labkit.model import LATEST
 
 async def publish_version(account: Account, params: Params) -> dict[str, Any]:
     """Unchanged code and configuration publish no new version; the newest one is the answer."""
-    function = _function(account, params)
-    function.check_revision(params.get("RevisionId"))
+    function = changeable(account, params)
     expected = params.get("CodeSha256")
     if expected and expected != function.latest.package.sha256:
         raise InvalidParameterValue(
@@ -32,7 +31,7 @@ async def publish_version(account: Account, params: Params) -> dict[str, Any]:
 
 async def list_versions_by_function(account: Account, params: Params) -> dict[str, Any]:
     versions = _function(account, params).versions()
-    return listed("Versions", [listed_version(version) for version in versions], params)
+    return listed("Versions", [listed_version(version) for version in versions], params, key="FunctionArn")
 
 
 async def create_alias(account: Account, params: Params) -> dict[str, Any]:
@@ -65,10 +64,11 @@ async def get_alias(account: Account, params: Params) -> dict[str, Any]:
 
 
 async def delete_alias(account: Account, params: Params) -> dict[str, Any]:
-    """Deleting one that is not there is no error, as on AWS."""
+    """With all that belongs to it. Deleting one that is not there is no error, as on AWS."""
     function = _function(account, params)
     if params["Name"] in function.aliases:
         provisioned.forget(account, function, params["Name"])
+        function.forget(params["Name"])
         del function.aliases[params["Name"]]
     return {}
 
@@ -77,7 +77,7 @@ async def list_aliases(account: Account, params: Params) -> dict[str, Any]:
     function = _function(account, params)
     only = params.get("FunctionVersion")
     named = [alias for _, alias in sorted(function.aliases.items()) if only in (None, alias.version, *alias.weights)]
-    return listed("Aliases", [_described(account, function, alias) for alias in named], params)
+    return listed("Aliases", [_described(account, function, alias) for alias in named], params, key="AliasArn")
 
 
 def _function(account: Account, params: Params) -> Function:

@@ -109,3 +109,39 @@ def test_the_magics_option_names_layers(lab, aws):
     assert (f.invoke().payload, f.missing) == ("from a layer", ())
     source = "import shared\ndef handler(event, context): return shared.answer"
     assert lab.deploy("g", source, layers=[arn]).change == "unchanged"
+
+
+@pytest.fixture
+def three_versions(aws):
+    """A layer whose versions are for different runtimes and architectures; gone after the test."""
+    for runtime, architecture in (("python3.12", "x86_64"), ("python3.13", "arm64"), ("python3.14", "arm64")):
+        aws.publish_layer_version(
+            LayerName="fitting", Content={"ZipFile": layer_zip(a=runtime)},
+            CompatibleRuntimes=[runtime], CompatibleArchitectures=[architecture],
+        )  # fmt: skip
+    yield
+    for version in aws.list_layer_versions(LayerName="fitting")["LayerVersions"]:
+        aws.delete_layer_version(LayerName="fitting", VersionNumber=version["Version"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "runtime"),
+    [
+        ({}, ["python3.14"]),
+        ({"CompatibleRuntime": "python3.12"}, ["python3.12"]),
+        ({"CompatibleArchitecture": "arm64"}, ["python3.14"]),
+        ({"CompatibleRuntime": "python3.13", "CompatibleArchitecture": "arm64"}, ["python3.13"]),
+        ({"CompatibleRuntime": "python3.13", "CompatibleArchitecture": "x86_64"}, []),
+    ],
+    ids=str,
+)
+def test_a_layer_is_listed_with_its_newest_version_that_fits(aws, three_versions, wanted, runtime):
+    listed = [layer for layer in aws.list_layers(**wanted)["Layers"] if layer["LayerName"] == "fitting"]
+    assert [layer["LatestMatchingVersion"]["CompatibleRuntimes"] for layer in listed] == [[r] for r in runtime]
+
+
+def test_the_versions_of_a_layer_are_filtered_and_come_in_pages(aws, three_versions):
+    asked = {"LayerName": "fitting", "CompatibleArchitecture": "arm64", "PaginationConfig": {"PageSize": 1}}
+    pages = list(aws.get_paginator("list_layer_versions").paginate(**asked))
+    runtimes = [[v["CompatibleRuntimes"][0] for v in p["LayerVersions"]] for p in pages]
+    assert runtimes == [["python3.14"], ["python3.13"]]

@@ -137,3 +137,41 @@ def test_a_function_of_the_same_name_begins_without_the_old_policy(aws, create, 
     aws.delete_function(FunctionName="f")
     create()
     assert refused(aws.get_policy, FunctionName="f")[0] == "ResourceNotFoundException"
+
+
+@pytest.fixture
+def parts(aws, create):
+    """A function with a version and an alias: what names each of them in a request."""
+    create()
+    aws.publish_version(FunctionName="f")
+    aws.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    return {"function": {}, "version": {"Qualifier": "1"}, "alias": {"Qualifier": "live"}}
+
+
+def revisions(aws) -> dict[str, str]:
+    return {
+        "function": aws.get_function_configuration(FunctionName="f")["RevisionId"],
+        "version": aws.get_function_configuration(FunctionName="f", Qualifier="1")["RevisionId"],
+        "alias": aws.get_alias(FunctionName="f", Name="live")["RevisionId"],
+    }
+
+
+@pytest.mark.parametrize("part", ["function", "version", "alias"])
+def test_a_policy_is_of_the_revision_of_what_has_it(aws, parts, part, refused):
+    """Recorded: a permission changes the revision of its function, version or alias, and of that only."""
+    before = revisions(aws)
+    aws.add_permission(FunctionName="f", **parts[part], **S3, RevisionId=before[part])
+    after = revisions(aws)
+    assert {name for name in after if after[name] != before[name]} == {part}
+    assert aws.get_policy(FunctionName="f", **parts[part])["RevisionId"] == after[part]
+    stale = (
+        "PreconditionFailedException", 412,
+        "The Revision Id provided does not match the latest Revision Id. "
+        "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+    )  # fmt: skip
+    again = {**S3, "StatementId": "again", **parts[part], "RevisionId": before[part]}
+    assert refused(aws.add_permission, FunctionName="f", **again) == stale
+    remove = {"StatementId": "s3", **parts[part]}
+    assert refused(aws.remove_permission, FunctionName="f", **remove, RevisionId=before[part]) == stale
+    aws.remove_permission(FunctionName="f", **remove, RevisionId=after[part])
+    assert revisions(aws)[part] not in (before[part], after[part])

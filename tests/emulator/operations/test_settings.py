@@ -24,12 +24,6 @@ def test_the_accounts_use_follows_what_is_deployed(aws, create):
     assert aws.get_account_settings()["AccountUsage"] == {"TotalCodeSize": size, "FunctionCount": 2}
 
 
-def test_a_function_without_code_signing_answers_with_nothing(aws, arn, refused):
-    answer = aws.get_function_code_signing_config(FunctionName="f")
-    assert set(answer) == {"ResponseMetadata"}
-    assert refused(aws.get_function_code_signing_config, FunctionName="g")[0] == "ResourceNotFoundException"
-
-
 def test_loops_are_terminated_unless_allowed(aws, arn):
     assert aws.get_function_recursion_config(FunctionName="f")["RecursiveLoop"] == "Terminate"
     assert aws.put_function_recursion_config(FunctionName="f", RecursiveLoop="Allow")["RecursiveLoop"] == "Allow"

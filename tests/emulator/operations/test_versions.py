@@ -195,3 +195,22 @@ def test_a_deleted_functions_versions_end_with_it(aws, two_versions, lab):
     processes = [psutil.Process(e["pid"]) for e in lab.status()["environments"] if e["function"] == "f"]
     aws.delete_function(FunctionName="f")
     assert psutil.wait_procs(processes, timeout=10)[1] == []
+
+
+def test_publishing_gives_latest_a_new_revision_unless_nothing_is_published(aws, create):
+    """Recorded: what was read before the publication is out of date after it."""
+    create()
+    revisions = [aws.get_function_configuration(FunctionName="f")["RevisionId"]]
+    for _ in range(2):
+        aws.publish_version(FunctionName="f")
+        revisions.append(aws.get_function_configuration(FunctionName="f")["RevisionId"])
+    assert revisions[0] != revisions[1] == revisions[2]
+
+
+def test_an_older_revision_is_not_published(aws, create, refused):
+    create()
+    old = aws.get_function_configuration(FunctionName="f")["RevisionId"]
+    aws.update_function_configuration(FunctionName="f", Timeout=5)
+    assert refused(aws.publish_version, FunctionName="f", RevisionId=old)[:2] == ("PreconditionFailedException", 412)
+    new = aws.get_function_configuration(FunctionName="f")["RevisionId"]
+    assert aws.publish_version(FunctionName="f", RevisionId=new)["Version"] == "1"
