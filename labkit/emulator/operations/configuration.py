@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from labkit.emulator.account import Params
 from labkit.emulator.loglines import runtime_version_arn
 from labkit.emulator.operations.logging_config import checked_logging, describe_logging
+from labkit.emulator.operations.pagination import PAGE, page
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.variables import RESERVED
 from labkit.errors import InvalidParameterValue
@@ -109,10 +110,11 @@ def _refuse_what_would_be_ignored(params: Params) -> None:
 # --- what operations answer ---------------------------------------------------------------------------------
 
 
-def listed_version(version: FunctionVersion) -> dict[str, Any]:
+def listed_versions(name: str, versions: Sequence[FunctionVersion], params: Params) -> dict[str, Any]:
     """In lists every ARN carries its version; state and runtime version are missing (API reference; recorded)."""
     missing = {"State": None, "LastUpdateStatus": None, "RuntimeVersionConfig": None}
-    return describe(version, version.version) | missing
+    shown, more = page(versions, params, most=PAGE, name_of=lambda version: f"{version.arn}:{version.version}")
+    return {name: [describe(version, version.version) | missing for version in shown], **more}
 
 
 def describe(version: FunctionVersion, qualifier: str | None = None) -> dict[str, Any]:

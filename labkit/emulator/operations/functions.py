@@ -11,9 +11,8 @@ from typing import Any
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations import code_signing, concurrency
 from labkit.emulator.operations.code import package_of
-from labkit.emulator.operations.configuration import IN_PROGRESS, PENDING, configured, describe, listed_version
+from labkit.emulator.operations.configuration import IN_PROGRESS, PENDING, configured, describe, listed_versions
 from labkit.emulator.operations.layers import referenced
-from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, now_spelt, parse_reference
 from labkit.errors import InvalidParameterValue, ResourceConflict
 from labkit.model import LATEST, DeploymentPackage, FunctionConfig
@@ -88,7 +87,7 @@ async def list_functions(account: Account, params: Params) -> dict[str, Any]:
         versions = [version for function in functions for version in function.versions()]
     else:
         versions = [function.latest for function in functions]
-    return listed("Functions", [listed_version(version) for version in versions], params, key="FunctionArn")
+    return listed_versions("Functions", versions, params)
 
 
 async def delete_function(account: Account, params: Params) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations import provisioned
-from labkit.emulator.operations.configuration import listed_version
+from labkit.emulator.operations.configuration import listed_versions
 from labkit.emulator.operations.functions import changeable, publish
 from labkit.emulator.operations.pagination import listed
 from labkit.emulator.registry import Alias, Function, parse_reference
@@ -31,7 +31,7 @@ async def publish_version(account: Account, params: Params) -> dict[str, Any]:
 
 async def list_versions_by_function(account: Account, params: Params) -> dict[str, Any]:
     versions = _function(account, params).versions()
-    return listed("Versions", [listed_version(version) for version in versions], params, key="FunctionArn")
+    return listed_versions("Versions", versions, params)
 
 
 async def create_alias(account: Account, params: Params) -> dict[str, Any]:
