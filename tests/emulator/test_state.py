@@ -95,7 +95,13 @@ def test_a_function_with_all_it_has_is_there_again_and_runs(emulator, number):
     aws.publish_version(FunctionName="f")
     aws.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
     aws.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=3)
+    use = {"StatementId": "s", "Action": "lambda:GetLayerVersion", "Principal": "*"}
+    aws.add_layer_version_permission(LayerName="shared", VersionNumber=1, **use)
+    profile = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:123456789012:/signing-profiles/p/0123456789"]}
+    signing = aws.create_code_signing_config(AllowedPublishers=profile)["CodeSigningConfig"]
+    aws.put_function_code_signing_config(FunctionName="f", CodeSigningConfigArn=signing["CodeSigningConfigArn"])
     before = aws.get_function(FunctionName="f")
+    policy = aws.get_layer_version_policy(LayerName="shared", VersionNumber=1)["Policy"]
     emulator.again(number)
     after = emulator.aws.get_function(FunctionName="f")
     for answer in (before, after):
@@ -104,6 +110,10 @@ def test_a_function_with_all_it_has_is_there_again_and_runs(emulator, number):
     answer = emulator.aws.invoke(FunctionName="f", Qualifier="live")
     assert json.load(answer["Payload"]) == "1"
     assert emulator.aws.get_layer_version_by_arn(Arn=layer)["Version"] == 1
+    assert emulator.aws.get_layer_version_policy(LayerName="shared", VersionNumber=1)["Policy"] == policy
+    assert emulator.aws.list_code_signing_configs()["CodeSigningConfigs"] == [signing]
+    found = emulator.aws.get_function_code_signing_config(FunctionName="f")
+    assert found["CodeSigningConfigArn"] == signing["CodeSigningConfigArn"]
 
 
 def test_what_was_deleted_stays_deleted(emulator):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from labkit.emulator.registry import (
     Alias,
+    CodeSigningConfig,
     Cors,
     EventSourceMapping,
     Function,
@@ -20,6 +21,7 @@ from labkit.emulator.registry import (
     FunctionUrl,
     FunctionVersion,
     Layer,
+    LayerPolicy,
     LayerVersion,
     PolicyStatement,
     StreamSettings,
@@ -75,6 +77,7 @@ def whole_function():
         event_invoke={"live": FunctionEventInvokeConfig(1, None, "ok", None, 12.5)},
         runtime_updates={"1": "Auto"},
         recursive_loop="Allow",
+        code_signing_arn="arn:csc",
     )
 
 
@@ -85,6 +88,16 @@ def test_an_empty_folder_holds_nothing(store):
 def test_a_function_comes_back_with_all_it_has(store):
     store.keep("functions", "f", whole_function())
     assert reopened(store).functions == {"f": whole_function()}
+
+
+def test_a_layers_policy_and_a_code_signing_configuration_come_back(store):
+    policy = LayerPolicy((PolicyStatement("s", "lambda:GetLayerVersion", "*", "arn"),), "revision")
+    layer = Layer({3: LAYER}, last_number=3, policies={3: policy})
+    config = CodeSigningConfig("csc-1", "arn:csc", ("profile",), "now", policy="Enforce", tags={"course": "ml"})
+    store.keep("layers", "shared", layer)
+    store.keep("code_signing", "csc-1", config)
+    found = reopened(store)
+    assert (found.layers, found.code_signing) == ({"shared": layer}, {"csc-1": config})
 
 
 def test_a_layer_and_a_mapping_come_back(store):

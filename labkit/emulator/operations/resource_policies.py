@@ -121,12 +121,15 @@ def _statement(given: object, resource: str) -> PolicyStatement:
 
 def _principal(given: Mapping[str, Any]) -> str:
     principal = given.get("Principal")
-    if isinstance(principal, dict) and len(principal) == 1:
-        ((kind, principal),) = principal.items()
-        principal = principal if kind in ("AWS", "Service") else None
-    if not isinstance(principal, str):
+    if principal == "*":
+        return "*"
+    ((kind, name),) = principal.items() if isinstance(principal, dict) and len(principal) == 1 else [("", None)]
+    if not isinstance(name, str):
         raise _unlike(given)
-    return principal
+    written = principal_of(name)
+    if kind not in (written if isinstance(written, dict) else ("AWS",)):
+        raise _unlike(given)
+    return name
 
 
 def _conditions(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def test_a_policy_has_the_limit_of_20_kb(aws, arn, refused):
     "changes",
     [
         {"Principal": "*"},
+        {"Principal": {"AWS": "*"}},
         {"Principal": {"AWS": "123456789012"}},
         {"Principal": {"AWS": "arn:aws:iam::123456789012:role/r"}, "Condition": None},
         {"Action": "lambda:InvokeFunctionUrl", "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}}},
@@ -126,6 +127,9 @@ def test_a_statement_is_read_as_it_would_be_written(changes):
         {**S3, "Principal": {"AWS": ["123456789012"]}},
         {**S3, "Principal": {"Federated": "cognito-identity.amazonaws.com"}},
         {**S3, "Principal": {"Service": "nobody"}},
+        {**S3, "Principal": {"Service": "123456789012"}},
+        {**S3, "Principal": {"AWS": "s3.amazonaws.com"}},
+        {**S3, "Principal": "123456789012"},
         {**S3, "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
         {**S3, "Condition": {"ArnLike": {"AWS:SourceArn": ["arn:aws:s3:::a"]}}},
         {**S3, "Condition": {"ArnLike": "arn:aws:s3:::a"}},
