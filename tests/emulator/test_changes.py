@@ -133,10 +133,11 @@ def test_a_second_update_must_wait_for_the_first(hasty_aws, create):
     )
 
 
-def test_an_update_that_changes_nothing_is_done_at_once(hasty_aws, create, zipped):
+def test_an_update_that_changes_nothing_is_an_update_too(hasty_aws, create, zipped):
     create()
-    hasty_aws.get_function(FunctionName="f")
-    assert hasty_aws.update_function_code(FunctionName="f", ZipFile=zipped("one"))["LastUpdateStatus"] == "Successful"
+    before = hasty_aws.get_function(FunctionName="f")["Configuration"]["RevisionId"]
+    answer = hasty_aws.update_function_code(FunctionName="f", ZipFile=zipped("one"))
+    assert (answer["LastUpdateStatus"], answer["RevisionId"] != before) == ("InProgress", True)
 
 
 def test_a_published_version_is_pending_in_its_answer_and_can_be_waited_for(hasty_aws, create):

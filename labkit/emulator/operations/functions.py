@@ -203,10 +203,11 @@ def _same_but_description(one: FunctionConfig, other: FunctionConfig) -> bool:
 
 
 async def _replace(account: Account, function: Function, config: FunctionConfig, package: DeploymentPackage) -> None:
-    """The new version serves when the change is done; then the old one's environments end as soon as they are free."""
+    """The new version serves when the change is done; then the old one's environments end as soon as they are free.
+
+    An update that changes nothing is an update too, as on AWS (recorded: test_redundant_updates of LocalStack).
+    """
     old = function.latest
-    if (config, package.sha256) == (old.config, old.package.sha256):
-        return
     function.latest = await _latest(account, config, package, old.layers)
     account.changes.begin(function, previous=old)
 
