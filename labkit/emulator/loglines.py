@@ -92,12 +92,20 @@ def runtime_version_arn(region: str) -> str:
 
 def init_start(origin: Origin, now: float) -> str:
     """The first line of a stream."""
+    return _started(origin, now, "init", initializationType=origin.initialization_type, phase="init")
+
+
+def restore_start(origin: Origin, now: float) -> str:
+    """The first line of an environment that is restored from a snapshot."""
+    return _started(origin, now, "restore")
+
+
+def _started(origin: Origin, now: float, what: str, **first: str) -> str:
     version, arn = runtime_version(), runtime_version_arn(origin.region)
     if not origin.as_json:
-        return f"INIT_START Runtime Version: {version}\tRuntime Version ARN: {arn}\n"
+        return f"{what.upper()}_START Runtime Version: {version}\tRuntime Version ARN: {arn}\n"
     record = {
-        "initializationType": origin.initialization_type,
-        "phase": "init",
+        **first,
         "runtimeVersion": version,
         "runtimeVersionArn": arn,
         "functionName": origin.function_name,
@@ -105,7 +113,7 @@ def init_start(origin: Origin, now: float) -> str:
         "instanceId": origin.instance_id,
         "instanceMaxMemory": origin.memory_mb * 1024 * 1024,
     }
-    return _event(origin, INFO, now, "initStart", record)
+    return _event(origin, INFO, now, f"{what}Start", record)
 
 
 def init_report(
@@ -134,22 +142,6 @@ def init_report_line(init_s: float, phase: str, status: str, error_type: str | N
     ended = "" if status == "success" else f"\tStatus: {status}"
     error = f"\tError Type: {error_type}" if error_type else ""
     return f"INIT_REPORT Init Duration: {init_s * 1000:.2f} ms\tPhase: {phase}{ended}{error}"
-
-
-def restore_start(origin: Origin, now: float) -> str:
-    """The first line of an environment that is restored from a snapshot."""
-    version, arn = runtime_version(), runtime_version_arn(origin.region)
-    if not origin.as_json:
-        return f"RESTORE_START Runtime Version: {version}\tRuntime Version ARN: {arn}\n"
-    record = {
-        "runtimeVersion": version,
-        "runtimeVersionArn": arn,
-        "functionName": origin.function_name,
-        "functionVersion": origin.version,
-        "instanceId": origin.instance_id,
-        "instanceMaxMemory": origin.memory_mb * 1024 * 1024,
-    }
-    return _event(origin, INFO, now, "restoreStart", record)
 
 
 def restore_report(

@@ -164,7 +164,7 @@ def cold_rounds(stage: Stage, name: str, rounds: int) -> dict[str, Rounds]:
 
 # --- the start of the emulator and of the extension ---------------------------------------------------------
 
-SERVE = ("-m", "labkit.cli", "serve", "--port", "0", "--parent-pipe")
+SERVE = ("-m", "labkit.cli", "serve", "--port", "0", "--parent-pipe", "--unsigned")
 LIST_FUNCTIONS = "/2015-03-31/functions/"
 HEAVY = ("boto3", "matplotlib", "moto", "numpy", "pandas", "scipy", "sklearn", "uvicorn")
 LOAD_EXTENSION = f"""

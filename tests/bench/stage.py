@@ -17,11 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 import labkit
 from labkit import Lab
@@ -132,14 +136,20 @@ def printed_by(code: str, *, folder: Path | None = None) -> str:
 
 
 class Line:
-    """One keep-alive connection that posts the same event again and again."""
+    """One keep-alive connection that posts the same event again and again, signed once (good for five minutes)."""
 
-    def __init__(self, address: str, path: str, event: object) -> None:
+    def __init__(self, address: str, path: str, event: object, *, keys: Mapping[str, str] | None = None) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=TIMEOUT_S)
         self._path, self._body = path, json.dumps(event).encode()
+        self._headers = {"Content-Type": "application/json"}
+        if keys:
+            request = AWSRequest("POST", address + path, headers=self._headers, data=self._body)
+            credentials = Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+            SigV4Auth(credentials, "lambda", keys["region_name"]).add_auth(request)
+            self._headers = dict(request.headers)
 
     def call(self) -> bytes:
-        self._connection.request("POST", self._path, self._body, {"Content-Type": "application/json"})
+        self._connection.request("POST", self._path, self._body, self._headers)
         with self._connection.getresponse() as answer:
             body = answer.read()
             failed = answer.status != 200 or answer.getheader("X-Amz-Function-Error")
@@ -153,7 +163,7 @@ class Line:
 
 def invocation_line(lab: Lab, name: str) -> Line:
     """Lambda's Invoke over plain HTTP."""
-    return Line(lab.endpoint, f"/2015-03-31/functions/{name}/invocations", EVENTS[name])
+    return Line(lab.endpoint, f"/2015-03-31/functions/{name}/invocations", EVENTS[name], keys=lab.connection)
 
 
 def peer_line(peer: str, name: str) -> Line:
@@ -174,7 +184,7 @@ def environments(lab: Lab, name: str) -> list[int]:
 
 def recycle(lab: Lab, name: str) -> None:
     """Ends a function's environments and waits until they are gone and the machine is quiet again."""
-    Line(lab.endpoint, f"/_labkit/functions/{name}/recycle", {}).call()
+    lab._page(f"functions/{name}/recycle", method="POST")
     deadline = time.monotonic() + WAIT_S
     while environments(lab, name):
         if time.monotonic() > deadline:

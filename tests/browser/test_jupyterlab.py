@@ -84,7 +84,7 @@ def test_only_the_cell_that_is_meant_to_fail_shows_an_error(lesson):
 def test_a_misspelt_function_is_answered_in_three_lines_without_frames(lesson):
     said = lesson.cell("predict_jsn").locator(ERROR).inner_text().strip().splitlines()
     assert said == [
-        "UnknownFunction: No function `predict_jsn`; deployed: hello, predict_json,",
+        "UnknownFunction: No function `predict_jsn`; deployed: hello, predict_http, predict_json,",
         "predict_pickle.",
         "Did you mean `predict_json`?",
     ]

@@ -196,7 +196,8 @@ class Writer:
         self.count = 0
 
     def write(self, aws) -> None:
-        kind = self.draw.choice([self.function, self.tag, self.tag, self.memory, self.version, self.alias, self.layer])
+        kinds = (self.function, self.tag, self.memory, self.version, self.alias, self.layer, self.policy, self.retries)
+        kind = self.draw.choice(kinds)
         kind(aws, f"f{self.draw.randrange(8)}")
         self.count += 1
 
@@ -248,6 +249,20 @@ class Writer:
         call = aws.publish_layer_version
         self._does(("layer", name), lambda answer: answer["Version"], call, LayerName=name, Content=content)
 
+    def policy(self, aws, name):
+        if self._exists(aws, name):
+            statement = {"StatementId": f"s{self.count}", "Action": "lambda:InvokeFunction", "Principal": "*"}
+            if self.known.get(("policy", name)):
+                aws.remove_permission(FunctionName=name, StatementId=self.known.pop(("policy", name)))
+            sid = statement["StatementId"]
+            self._does(("policy", name), sid, aws.add_permission, FunctionName=name, **statement)
+
+    def retries(self, aws, name):
+        if self._exists(aws, name):
+            age = 60 + self.count
+            call = aws.put_function_event_invoke_config
+            self._does(("retries", name), age, call, FunctionName=name, MaximumEventAgeInSeconds=age)
+
     def check(self, aws) -> None:
         """Asserts that everything acknowledged is there; learns what became of the doubtful write."""
         found = {about: self._found(aws, *about) for about in self.known}
@@ -272,6 +287,8 @@ class Writer:
             "memory": lambda: aws.get_function_configuration(FunctionName=name)["MemorySize"],
             "version": lambda: aws.list_versions_by_function(FunctionName=name)["Versions"][-1]["Version"],
             "alias": lambda: aws.get_alias(FunctionName=name, Name="live")["Description"],
+            "policy": lambda: json.loads(aws.get_policy(FunctionName=name)["Policy"])["Statement"][-1]["Sid"],
+            "retries": lambda: aws.get_function_event_invoke_config(FunctionName=name)["MaximumEventAgeInSeconds"],
             "layer": lambda: aws.list_layer_versions(LayerName=name)["LayerVersions"][0]["Version"],
         }
         try:

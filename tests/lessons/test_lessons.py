@@ -53,7 +53,7 @@ def test_the_orientation_lesson_deploys_predicts_and_measures(tmp_path):
     (report,) = run([lesson], timeout_s=120, on_progress=lambda progress: None)
     assert report.ok, report.error
     deployed = {fact["name"] for fact in report.facts if fact["kind"] == "function"}
-    assert deployed == {"hello", "predict_pickle", "predict_json"}
+    assert deployed == {"hello", "predict_pickle", "predict_json", "predict_http"}
     answers = {f["function"]: f["payload"] for f in report.facts if f["kind"] == "outcome" and f["status"] == "success"}
     assert json.dumps(answers["predict_pickle"])[:40] == json.dumps(answers["predict_json"])[:40]
     errors = [fact["error"]["type"] for fact in report.facts if fact["kind"] == "outcome" and fact["error"]]

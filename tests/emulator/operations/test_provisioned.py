@@ -395,7 +395,7 @@ class IdleSandbox:
 @pytest.mark.parametrize(("provisioned", "timeout_s", "limit_s"), [(False, 900, 10), (True, 3, 130), (True, 200, 200)])
 def test_a_provisioned_init_may_take_longer(provisioned, timeout_s, limit_s):
     config = FunctionConfig("f", "app.handler", timeout_s=timeout_s)
-    version: Any = SimpleNamespace(config=config, version="1", arn="arn")
+    version: Any = SimpleNamespace(config=config, version="1", arn="arn:aws:lambda:us-east-1:123456789012:function:f")
     sandbox: Any = IdleSandbox()
     environment = Environment(
         "1", version, sandbox=lambda _: sandbox, stream=LogStream("s", Origin("f")), argv=(), variables={}, extensions=(), provisioned=provisioned,
