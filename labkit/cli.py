@@ -1,12 +1,13 @@
 """The command `labkit`: parses, delegates, and turns errors into two lines and an exit status.
 
-Exit status: 0 all is well, 1 a lesson or the machine fails, 2 the command line is wrong, 130 interrupted. What a
-command needs is imported inside it, so that `labkit --help` answers at once.
+Exit status: 0 all is well, 1 a lesson, the machine or a check fails, 2 the command line is wrong, 130 interrupted.
+What a command needs is imported inside it, so that `labkit --help` answers at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -72,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="run the emulator in the foreground", add_help=False)
     add = commands.add_parser("build", help="make the notebooks of the lessons from their sources")
     add.add_argument("--check", action="store_true", help="change nothing; fail if a notebook is not what is built")
-    commands.add_parser("doctor", help="say what this machine can do")
+    add = commands.add_parser("doctor", help="say what this machine can do")
+    add.add_argument("--conformance", action="store_true", help="check the emulator against what real Lambda does")
+    add.add_argument("--json", metavar="FILE", help="with --conformance: write the report there; - prints it alone")
     return parser
 
 
@@ -162,23 +165,50 @@ def serve(words: list[str]) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Prints what was found; 1 if something essential is missing."""
+    if arguments.conformance:
+        return conformance(arguments.json)
+    if arguments.json:
+        print("labkit: --json belongs to --conformance: labkit doctor --conformance --json -", file=sys.stderr)
+        return WRONG_COMMAND_LINE
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from labkit.doctor import Verdict, complete, examine
+    from labkit.doctor import Verdict, api, complete, examine, not_enforced
+    from labkit.emulator import coverage, status
     from labkit.settings import Settings
 
+    known = coverage.coverage()
     findings = examine(Settings.from_environment(os.environ))
+    findings += [not_enforced(status.not_enforced()), api(known.served, known.missing)]
     colours = {Verdict.OK: "green", Verdict.LIMITED: "yellow", Verdict.MISSING: "bold red"}
     table = Table(box=None, pad_edge=False)
     for column in ("topic", "verdict", "found"):
         table.add_column(column, overflow="fold", no_wrap=column == "verdict")
     for finding in findings:
-        said = Text(" ".join(filter(None, (finding.detail, finding.advice))))
+        said = Text(f"{finding.detail}. {finding.advice}" if finding.advice else finding.detail)
         table.add_row(Text(finding.topic), Text(finding.verdict, style=colours[finding.verdict]), said)
     Console(highlight=False).print(table)
     return 0 if complete(findings) else 1
+
+
+def conformance(path: str | None) -> int:
+    """Checks the emulator against what real Lambda does, row by row; 1 if a row differs."""
+    from labkit.conformance import report
+
+    place = None if path in (None, "-") else Path(str(path))
+    if place and not place.parent.is_dir():  # known before a minute's work
+        print(f"labkit: there is no folder {place.parent}.", file=sys.stderr)
+        return WRONG_COMMAND_LINE
+    found = report.run()
+    text = json.dumps(found.as_json(), indent=2, ensure_ascii=False)
+    if path == "-":
+        print(text)
+    else:
+        print(*found.lines(), sep="\n")
+    if place:
+        place.write_text(text + "\n", "utf-8")
+    return 0 if found.conforms else 1
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -181,6 +181,34 @@ def _pip(name: str) -> str:
     return f"Run: {sys.executable} -m pip install {name}"
 
 
+# --- what the emulator says of itself ------------------------------------------------------------------------
+
+
+def not_enforced(limits: Sequence[str]) -> Finding:
+    """What Lambda enforces and environments on this machine may do nevertheless."""
+    return _finding(
+        "sandbox",
+        not limits,
+        yes="everything that Lambda enforces",
+        no=f"not enforced here: {', '.join(limits)}",
+        advice="Run only handlers that you trust.",
+        without=Verdict.LIMITED,
+    )
+
+
+def api(served: Sequence[str], missing: Sequence[str]) -> Finding:
+    """How much of the Lambda API is answered, by the names of operations."""
+    every = f"{len(served)} of {len(served) + len(missing)} operations"
+    return _finding(
+        "Lambda API",
+        not missing,
+        yes=every,
+        no=every,
+        advice=f"Answered with 501: {', '.join(sorted(missing))}.",
+        without=Verdict.LIMITED,
+    )
+
+
 # --- what the operating system lets us do, tried on a child --------------------------------------------------
 
 

@@ -36,6 +36,7 @@ MAY = {
     "actions": (set(), set()),
     "pools": (set(), set()),
     "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, set()),
+    "conformance": (FREE | {"labkit.client", "labkit.conformance"}, {"boto3", "botocore", "urllib3"}),
     "doctor": ({"labkit", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
     "show": ({"labkit.model", "labkit.billing", "labkit.show"}, {"matplotlib", "numpy"}),
     "client": (FREE | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),

@@ -3,15 +3,19 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from labkit import __version__, cli
+from labkit.conformance import report
+from labkit.conformance.behaviour import Behaviour, Checked, Pattern, Source, nothing_to_see
 from labkit.show.data import MIME
 
 LABKIT = [sys.executable, "-m", "labkit.cli"]
@@ -176,12 +180,69 @@ def test_doctor_prints_a_row_for_each_finding():
     done = labkit("doctor", COLUMNS="200")
     assert importlib.metadata.version("psutil") in done.stdout
     assert all(topic in done.stdout for topic in ("freezing", "lifeline", "scratch folder", "leftovers"))
+    assert all(topic in done.stdout for topic in ("sandbox", "Lambda API"))
 
 
 def test_doctor_fails_when_something_essential_is_missing():
     done = labkit("doctor", LABKIT_SCRATCH="/proc/self")
     assert done.returncode == 1
     assert "missing" in done.stdout
+
+
+CONFORMING = Behaviour("1. Invoke", "answers", Source.REC, Pattern(r"\d+"), nothing_to_see)
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """Makes the command's check find this in the place of a number."""
+    return lambda value: monkeypatch.setattr(
+        report, "run", lambda: report.Report((Checked(CONFORMING, value),), datetime(2026, 11, 21, tzinfo=UTC))
+    )
+
+
+def test_a_conformance_report_is_text_and_its_success_is_the_exit_status(found, capsys):
+    found("200")
+    assert cli.main(["doctor", "--conformance"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["1. Invoke", "  conforms      answers (rec)"]
+    assert said[-1] == "1 behaviours: 1 conforms, 0 differs, 0 not enforced"
+
+
+def test_a_row_that_differs_is_shown_and_fails_the_command(found, capsys):
+    found("many")
+    assert cli.main(["doctor", "--conformance"]) == 1
+    assert "expected: '\\\\d+'\n                found:    'many'" in capsys.readouterr().out
+
+
+def test_json_goes_to_a_file_beside_the_text(found, capsys, tmp_path):
+    found("200")
+    assert cli.main(["doctor", "--conformance", "--json", str(tmp_path / "report.json")]) == 0
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert (written["labkit"], written["when"]) == (__version__, "2026-11-21T00:00:00+00:00")
+    assert written["python"] == platform.python_version()
+    assert written["behaviours"] == [
+        {
+            "section": "1. Invoke", "claim": "answers", "source": "rec", "expected": r"\d+", "found": "200",
+            "conforms": True, "verdict": "conforms",
+        }
+    ]  # fmt: skip
+    assert "1 conforms" in capsys.readouterr().out
+
+
+def test_json_for_a_dash_is_all_that_is_printed_and_fails_as_text_does(found, capsys):
+    found("many")
+    assert cli.main(["doctor", "--conformance", "--json", "-"]) == 1
+    assert json.loads(capsys.readouterr().out)["behaviours"][0]["conforms"] is False
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_checked(tmp_path, capsys):
+    assert cli.main(["doctor", "--conformance", "--json", str(tmp_path / "none" / "report.json")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_json_without_conformance_is_a_wrong_command_line(capsys):
+    assert cli.main(["doctor", "--json", "-"]) == 2
+    assert "--conformance" in capsys.readouterr().err
 
 
 def test_a_misspelt_setting_is_two_lines_and_no_traceback():

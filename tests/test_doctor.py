@@ -65,6 +65,26 @@ def test_any_of_chromiums_names_will_do():
     assert doctor.chromium({}.get).verdict is Verdict.LIMITED
 
 
+def test_what_is_not_enforced_is_named():
+    finding = doctor.not_enforced(["network access", "CPU share"])
+    assert finding.verdict is Verdict.LIMITED
+    assert finding.detail == "not enforced here: network access, CPU share"
+
+
+def test_a_machine_that_enforces_everything_is_ok():
+    assert doctor.not_enforced([]).verdict is Verdict.OK
+
+
+def test_operations_that_are_missing_are_counted_and_named():
+    finding = doctor.api(["Invoke", "GetFunction"], ["InvokeAsync"])
+    assert (finding.verdict, finding.detail) == (Verdict.LIMITED, "2 of 3 operations")
+    assert finding.advice == "Answered with 501: InvokeAsync."
+
+
+def test_an_api_that_is_whole_is_ok():
+    assert doctor.api(["Invoke"], []) == Finding("Lambda API", Verdict.OK, "1 of 1 operations")
+
+
 @pytest.mark.process
 def test_freezing_needs_a_child_that_can_be_stopped():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:

@@ -113,7 +113,9 @@ class Lab:
             url = self._attached
         else:
             self._process = EmulatorProcess(
-                access_key_id=self._settings.access_key_id, secret_access_key=self._settings.secret_access_key
+                access_key_id=self._settings.access_key_id,
+                secret_access_key=self._settings.secret_access_key,
+                account_concurrency=self._settings.account_concurrency,
             )
             url = self._process.endpoint
         self._endpoint = Endpoint(url, self._settings)

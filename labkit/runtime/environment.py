@@ -206,15 +206,18 @@ TAKES_ANY_NUMBER = 0x04  # inspect.CO_VARARGS
 def awslambdaric(neighbour: Neighbour) -> Client:
     """AWS's client, over our transport. ImportError if it is not installed."""
     sys.modules["runtime_client"] = neighbour("transport")
-    return _awslambdaric(neighbour, "")
+    return _awslambdaric(neighbour, "", threaded=False)
 
 
 def native(neighbour: Neighbour) -> Client:
-    """AWS's client with its own transport. ImportError if it is not installed."""
-    return _awslambdaric(neighbour, ", native transport")
+    """AWS's client with its own transport, which waits in a thread as on Lambda: Python's signal handlers must run.
+
+    ImportError if it is not installed.
+    """
+    return _awslambdaric(neighbour, ", native transport", threaded=True)
 
 
-def _awslambdaric(neighbour: Neighbour, remark: str) -> Client:
+def _awslambdaric(neighbour: Neighbour, remark: str, *, threaded: bool) -> Client:
     from awslambdaric import __version__, bootstrap
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
@@ -222,9 +225,9 @@ def _awslambdaric(neighbour: Neighbour, remark: str) -> Client:
 
     def run(handler: str) -> None:
         if bootstrap.run.__code__.co_argcount == 2:
-            bootstrap.run(handler, LambdaRuntimeClient(api, False))
-        else:  # 3.x makes the client itself, with a thread for polling that nothing here needs
-            bootstrap.LambdaRuntimeClient = lambda address, _: LambdaRuntimeClient(address, False)
+            bootstrap.run(handler, LambdaRuntimeClient(api, threaded))
+        else:  # 3.x makes the client itself, with a thread for polling that our transport does not need
+            bootstrap.LambdaRuntimeClient = lambda address, _: LambdaRuntimeClient(address, threaded)
             bootstrap.run(os.environ["LAMBDA_TASK_ROOT"], handler, api)
 
     name = f"awslambdaric {__version__}{remark}"

@@ -146,9 +146,10 @@ def test_a_second_function_of_the_same_name_is_refused(aws):
     assert refused(create, aws) == ("ResourceConflictException", 409, "Function already exist: f")
 
 
-def test_a_payload_that_is_no_json_is_refused(aws):
+@pytest.mark.parametrize("payload", [b"{oops", b"NaN", b"[-Infinity]", b"\xff"])
+def test_a_payload_that_is_no_json_is_refused(aws, payload):
     create(aws)
-    code, status, message = refused(aws.invoke, FunctionName="f", Payload=b"{oops")
+    code, status, message = refused(aws.invoke, FunctionName="f", Payload=payload)
     assert (code, status) == ("InvalidRequestContentException", 400)
     assert message.startswith("Could not parse request body into json: Could not parse payload into json: ")
 

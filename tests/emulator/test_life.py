@@ -274,8 +274,11 @@ def test_an_extension_that_ignores_its_shutdown_is_killed(living, lab, wait_unti
     assert psutil.wait_procs([process], timeout=10)[1] == []
 
 
-def test_the_emulators_own_stop_lets_a_runtime_clean_up(tmp_path):
+@pytest.mark.parametrize("client", ["awslambdaric", "native", "fallback"])
+def test_the_emulators_own_stop_lets_a_runtime_clean_up(client, tmp_path, monkeypatch):
     import boto3
+
+    monkeypatch.setenv("LABKIT_RUNTIME_CLIENT", client)
 
     note = tmp_path / "note"
     source = CLEANS_UP.replace("print('cleaned up', flush=True)", f"open({str(note)!r}, 'w').close()")
