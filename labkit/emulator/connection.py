@@ -24,6 +24,7 @@ HEAD_S = 20.0  # from its first byte, or the connection's beginning, to its end
 SILENCE_S = 20.0  # in the middle of a body
 LINGER_S = 2.0  # for a refused client, who may still be sending, to read why
 LOOK_S = 1.0
+MOST_CONNECTIONS = 512  # a process may have 1,024 files open by default, and an environment needs a few
 
 
 class MalformedHead(Exception):
@@ -37,14 +38,19 @@ class Connection(HttpToolsProtocol):
     _in_head = True
     _head_bytes = 0
     _refused = False
+    _heard = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._due = self.loop.time() + HEAD_S
+        self._due = self._heard = self.loop.time()
+        self._due += HEAD_S
+        if len(self.connections) > MOST_CONNECTIONS:
+            make_room(self.connections)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._heard = self.loop.time()
         fresh = not self._in_head
         super().data_received(data)
         if self._in_head:
@@ -100,6 +106,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request did not come to its end.")
 
     @property
+    def silent_since(self) -> float:
+        """Infinity for one that waits for us."""
+        return math.inf if self._answering or self.transport.is_closing() else self._heard
+
+    def hang_up(self) -> None:
+        self.transport.close()
+
+    @property
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
@@ -120,6 +134,13 @@ class Connection(HttpToolsProtocol):
         self.transport.write(_refusal(status, message))
         self.transport.write_eof()
         self._due = self.loop.time() + LINGER_S
+
+
+def make_room(connections: Collection[Any]) -> None:
+    """Hangs up on the one that has been silent longest, so that many idle ones keep nobody out."""
+    silent = min(connections, key=lambda connection: connection.silent_since)
+    if silent.silent_since != math.inf:
+        silent.hang_up()
 
 
 def _refusal(status: HTTPStatus, message: str) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from labkit.emulator.connection import HEAD_BYTES, HEAD_S, LINGER_S, SILENCE_S, Connection
+from labkit.emulator.connection import HEAD_BYTES, HEAD_S, LINGER_S, MOST_CONNECTIONS, SILENCE_S, Connection
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
 
@@ -57,11 +57,15 @@ class FakeTransport:
 async def application(scope, receive, send): ...
 
 
-@pytest.fixture
-def connection():
-    made = Connection(uvicorn.Config(application, lifespan="off", log_config=None), ServerState(), {}, FakeLoop())
+def connected(state: ServerState, loop: FakeLoop) -> Connection:
+    made = Connection(uvicorn.Config(application, lifespan="off", log_config=None), state, {}, loop)
     made.connection_made(FakeTransport())
     return made
+
+
+@pytest.fixture
+def connection():
+    return connected(ServerState(), FakeLoop())
 
 
 def status_after(connection, seconds: float) -> int | None:
@@ -162,3 +166,15 @@ def test_half_a_request_has_none(connection):
 def test_between_requests_only_the_keep_alive_counts(connection):
     connection.data_received(HEAD + b"whole")
     assert connection._due == math.inf
+
+
+def test_beyond_the_most_connections_the_longest_silent_one_makes_room():
+    state, loop = ServerState(), FakeLoop()
+    known = []
+    for _ in range(MOST_CONNECTIONS):
+        known.append(connected(state, loop))
+        loop.now += 0.01
+    known[0].data_received(HEAD + b"whole")
+    known[1].data_received(b"G")
+    newest = connected(state, loop)
+    assert [n for n, one in enumerate([*known, newest]) if one.transport.closed] == [2]
