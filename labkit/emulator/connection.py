@@ -36,9 +36,10 @@ class Connection(HttpToolsProtocol):
 
     _due = math.inf  # when more must have come
     _in_head = True
-    _head_bytes = 0
     _refused = False
     _heard = 0.0
+    _aside = True  # whether a segment is nothing but the middle of a head, or of a body's trailers
+    _aside_bytes = 0  # of such segments
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -48,25 +49,34 @@ class Connection(HttpToolsProtocol):
             make_room(self.connections)
 
     def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            self._heard, self._aside = self.loop.time(), True
+            super().data_received(data)
+            self._aside_bytes += len(data) if self._aside else 0
+            self._check_progress()
+
+    def _check_progress(self) -> None:
         if self._refused:
             return
-        self._heard = self.loop.time()
-        fresh = not self._in_head
-        super().data_received(data)
-        if self._in_head:
-            # what a segment has before its last head is not that head's; a segment is short, so little is missed
-            self._head_bytes += 0 if fresh else len(data)
-            if self._head_bytes > HEAD_BYTES and not self._refused:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"A head has at most {HEAD_BYTES} bytes.")
-        elif self._due != math.inf and not self._refused:
+        if self._aside_bytes > HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"A head has at most {HEAD_BYTES} bytes.")
+        elif not self._in_head and self._due != math.inf:
             self._due = self.loop.time() + SILENCE_S
 
     # --- the parser's callbacks; what they raise is a malformed request to it
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._aside, self._aside_bytes = True, False, 0
         self._due = self.loop.time() + HEAD_S
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # nobody here reads trailers
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._aside, self._aside_bytes = False, 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -88,7 +98,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._due = math.inf
+        self._aside, self._due = False, math.inf
 
     # --- refusals
 

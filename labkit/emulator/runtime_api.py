@@ -70,8 +70,8 @@ class Channel(asyncio.Protocol):
         self._reception: Reception | None = None
         self._body: list[bytes] = []
         self._size = 0
-        self._in_head = True
-        self._head_bytes = 0  # of a head that comes in several segments
+        self._head_bytes = 0  # of segments that are nothing but the middle of a head, or of a body's trailers
+        self._aside = True  # whether this segment is one
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -91,7 +91,7 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        fresh = not self._in_head
+        self._aside = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -101,10 +101,9 @@ class Channel(asyncio.Protocol):
             self._hang_up("InternalError", "An internal error of labkit; the emulator's log has the traceback.", 500)
         except httptools.HttpParserError as error:
             self._hang_up("InvalidRequest", f"This is not HTTP: {error}")
-        if self._in_head:
-            self._head_bytes += 0 if fresh else len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self._hang_up("InvalidRequest", f"A head has at most {HEAD_BYTES} bytes.")
+        self._head_bytes += len(data) if self._aside else 0
+        if self._head_bytes > HEAD_BYTES:
+            self._hang_up("InvalidRequest", f"A head has at most {HEAD_BYTES} bytes.")
 
     def _hang_up(self, error_type: str, message: str, status: int = 400) -> None:
         if self._transport and not self._transport.is_closing():
@@ -114,7 +113,7 @@ class Channel(asyncio.Protocol):
     # --- the parser's callbacks
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        self._aside, self._head_bytes = False, 0
         self._url, self._fields, self._body, self._size = b"", {}, [], 0
         self._streams, self._reception = False, None
         self.extension_headers.clear()
@@ -130,7 +129,6 @@ class Channel(asyncio.Protocol):
             self.extension_headers[name[len(EXTENSION_HEADER) :].decode("latin-1")] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         if self._fields.get(RESPONSE_MODE, "").lower() != "streaming" or not self._is_response:
             return
         self._streams = True
@@ -145,6 +143,7 @@ class Channel(asyncio.Protocol):
         return posted and self._url.startswith(INVOCATION) and self._url.endswith(b"/response")
 
     def on_body(self, body: bytes) -> None:
+        self._aside, self._head_bytes = False, 0
         if self._streams:
             if self._reception:
                 self._reception.feed(body)
@@ -154,6 +153,7 @@ class Channel(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self._aside = False
         method = self._parser.get_method()
         if method == b"GET" and self._url == NEXT:
             self._client.on_next(self)

@@ -145,8 +145,9 @@ def test_an_answer_that_has_begun_is_not_written_into(connection):
 
 
 def test_a_long_head_is_refused_while_it_comes(connection):
-    for _ in range(HEAD_BYTES // 1000 + 2):
-        connection.data_received(b"GET /".ljust(1000, b"a") if not connection._head_bytes else b"a" * 1000)
+    connection.data_received(b"GET /")
+    for _ in range(HEAD_BYTES // 1000 + 1):
+        connection.data_received(b"a" * 1000)
     assert connection.transport.written.startswith(b"HTTP/1.1 431 ")
 
 
@@ -178,3 +179,31 @@ def test_beyond_the_most_connections_the_longest_silent_one_makes_room():
     known[1].data_received(b"G")
     newest = connected(state, loop)
     assert [n for n, one in enumerate([*known, newest]) if one.transport.closed] == [2]
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("begun", [b"0\r\nA: ", b"1;a="], ids=["a trailer", "an extension of a chunk"])
+def test_what_stands_aside_of_a_body_has_a_limit(connection, begun):
+    connection.data_received(CHUNKED + begun)
+    for _ in range(HEAD_BYTES // 1000 + 1):
+        connection.data_received(b"a" * 1000)
+    assert connection.transport.written.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_of_many_small_chunks_has_none(connection):
+    connection.data_received(CHUNKED)
+    for _ in range(HEAD_BYTES):
+        connection.data_received(b"1\r\na\r\n")
+    assert connection.transport.written == b""
+
+
+def test_trailers_are_not_headers(connection):
+    connection.data_received(CHUNKED + b"0\r\nA: b\r\n\r\n")
+    assert b"a" not in dict(connection.headers)
+
+
+def test_many_requests_in_one_segment_are_no_long_head(connection):
+    connection.data_received((HEAD + b"whole") * 3000 + HEAD[:10])
+    assert connection.transport.written == b""

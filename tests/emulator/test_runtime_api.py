@@ -375,3 +375,19 @@ def test_a_posted_restore_next_is_no_failed_restore(conversation):
     channel, environment, transport = conversation
     channel.data_received(post("/2018-06-01/runtime/restore/next"))
     assert (environment.heard, status(transport)) == ([], 404)
+
+
+def test_a_trailer_without_end_is_cut_off(conversation):
+    channel, _, transport = conversation
+    channel.data_received(streamed(b"1\r\na\r\n0\r\nA: "))
+    for _ in range(100):
+        channel.data_received(b"a" * 1000)
+    assert (status(transport), transport.closed) == (400, True)
+
+
+def test_many_messages_on_one_connection_are_no_long_head(conversation):
+    channel, environment, transport = conversation
+    for _ in range(2000):
+        channel.data_received(NEXT)
+    channel.data_received(NEXT * 2000 + NEXT[:9])
+    assert (len(environment.heard), transport.closed) == (4000, False)
