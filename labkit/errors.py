@@ -15,7 +15,7 @@ LabkitError
 |   |-- StateInUse  StateUnusable  ServicesNotStarted
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
-    |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  TooManyRequests
+    |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  RequestAborted  TooManyRequests
     |-- PolicyLengthExceeded  ProvisionedConcurrencyNotFound  CodeSigningConfigNotFound
     |-- ServiceFault  UnknownOperation  NotImplementedHere
     |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
@@ -291,6 +291,13 @@ class SerializationFailed(ServiceError):
 class InvalidRequestContent(ServiceError):
     code, status = "InvalidRequestContentException", 400
     hint = "Send valid JSON."
+
+
+class RequestAborted(ServiceError):
+    """The client left before its request was whole, and mostly hears nothing (API reference, "Common Errors")."""
+
+    code, status = "RequestAbortedException", 400
+    hint = "Send the whole body."
 
 
 class RequestTooLarge(ServiceError):

@@ -109,7 +109,7 @@ def test_the_emulator_has_no_locks(path):
 
 HOMES = {
     "starlette": {"pages"},
-    "uvicorn": {"server"},
+    "uvicorn": {"connection", "server"},
     "subprocess": {"sandbox"},
     "signal": {"sandbox"},
     "psutil": {"proc", "server"},
@@ -240,6 +240,7 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_errors_table",
         "test_responses",
         "test_scale",
+        "test_front_door",
     }
     stems = {p.stem for p in FILES} | {p.parent.name for p in FILES}
     for path in TESTS:

@@ -474,10 +474,10 @@ def _plain(value: Any) -> object:
 
 
 def _decoded(body: bytes) -> object:
-    """JSON if it is JSON, else the bytes."""
+    """JSON if it is JSON that Python can read, else the bytes."""
     try:
         return json.loads(body) if body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
 
 

@@ -32,7 +32,7 @@ from labkit.emulator.registry import Function, FunctionUrl, Reference, Registry,
 from labkit.emulator.signing import Verifier
 from labkit.emulator.streaming import PRELUDE_END, PRELUDE_TYPE, ResponseStream
 from labkit.emulator.wire import Match, Wire
-from labkit.errors import MissingAuthenticationToken, ServiceError
+from labkit.errors import MissingAuthenticationToken, RequestAborted, ServiceError
 from labkit.model import LATEST
 
 STREAMED_INVOKE = "InvokeWithResponseStream"
@@ -106,6 +106,8 @@ class StreamingDoor:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            if self._verifier:
+                self._verifier.check_claim(scope["query_string"], scope["headers"], time.time())
             params = self._params(scope, await body_of(receive))
             async with running(lambda stream: self._invoke(params, stream)) as (stream, answering):
                 await self._send_events(send, stream, answering, tail=params.get("LogType") == "Tail")
@@ -173,7 +175,11 @@ class UrlDoor:
 
     async def answer(self, address: Address, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(send, str(uuid.uuid4()))
-        request = request_of(scope, address, await body_of(receive))
+        try:
+            request = request_of(scope, address, await body_of(receive))
+        except RequestAborted as error:
+            await send_reply(send, self._wire.error(error, visit.request_id))
+            return
         found = self._registry.url(address.url_id)
         if found is None:
             await visit.refuse(None)

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import suppress
 
+MOST_LETTERS = 1000  # of an error's type
 SIGNAL_WORDS = {1: "hangup", 2: "interrupt", 6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
 
 
@@ -39,9 +40,9 @@ def error_body(error_type: str, message: str) -> bytes:
 
 
 def error_type_of(body: bytes) -> str | None:
-    """The type that an error's JSON names."""
-    with suppress(ValueError):
+    """The type that an error's JSON names, as a log line can hold it: anybody may post anything."""
+    with suppress(ValueError, RecursionError):
         said = json.loads(body)
         if isinstance(said, dict) and isinstance(said.get("errorType"), str):
-            return str(said["errorType"])
+            return str(said["errorType"])[:MOST_LETTERS].encode("utf-8", "replace").decode()
     return None

@@ -38,6 +38,7 @@ from labkit.model import InitPhases, Phase, Status, Trace
 INIT_TIMEOUT_S = 10.0
 LONG_INIT_TIMEOUT_S = 130.0  # provisioned or with SnapStart; the function's timeout if that is longer
 MIB = 1024 * 1024
+CHANNELS = 64  # before those that are closed are forgotten
 
 
 class Environment:
@@ -177,6 +178,8 @@ class Environment:
     def _channel(self) -> Channel:
         channel = Channel(self)
         if self._run:
+            if len(self._run.channels) > CHANNELS:
+                self._run.channels = [known for known in self._run.channels if known.open]
             self._run.channels.append(channel)
         return channel
 
@@ -216,7 +219,7 @@ class Environment:
             self._close()
         elif self.phase is Phase.INIT:
             self._init_ended_badly(run)
-        elif self.invocation and run.ended_idle:
+        elif self.invocation and (run.ended_idle or self._died_in_between(run)):
             self._spawn_again()
         elif self.invocation:
             self._crashed(self.invocation, run, returncode)
@@ -225,6 +228,10 @@ class Environment:
         elif self.provisioned:  # died idle: who promised it ready needs another
             self.phase = Phase.SHUTDOWN
             self._close()
+
+    def _died_in_between(self, run: Run) -> bool:
+        """By itself, after an answer and before it asked for the event that waits: that one was never its own."""
+        return run.initialised and not run.over and not self._delivered
 
     def on_member_exit(self, name: str, returncode: int) -> None:
         """One process of several ended: the runtime (""), or an extension, which no environment survives."""

@@ -243,7 +243,7 @@ def _events_of(body: bytes) -> tuple[str, ...]:
     try:
         said = json.loads(body)
         events = tuple(said.get("events") or ())
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise Refused("InvalidRequestFormat", str(error)) from None
     if not all(isinstance(event, str) for event in events):
         raise Refused("InvalidRequestFormat", "events must be a list of strings")

@@ -19,7 +19,7 @@ import httpcore
 
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Verifier
-from labkit.errors import ServicesNotStarted
+from labkit.errors import RequestAborted, ServicesNotStarted
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -76,6 +76,8 @@ class Forwarding:
         try:
             pool = await self._services.reached()
             response = await pool.handle_async_request(_request(scope, receive))
+        except RequestAborted as error:
+            await _refuse(send, error.status, b"application/json", error.code, _json(error.code, error.message))
         except (ServicesNotStarted, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             why = f"The mocked account does not answer: {error or type(error).__name__}"
             print(f"labkit: {why}", file=sys.stderr, flush=True)  # noqa: T201
@@ -96,6 +98,10 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
     more = True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestAborted(
+                "The request ended before it was whole."
+            )  # and moto, too, gets no end of a body that has none
         yield message.get("body", b"")
         more = message.get("more_body", False)
 

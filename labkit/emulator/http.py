@@ -20,7 +20,7 @@ from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
 from labkit.emulator.signing import Verifier
 from labkit.emulator.wire import Reply, Wire
-from labkit.errors import ServiceError
+from labkit.errors import RequestAborted, ServiceError
 from labkit.model import InvocationType
 
 Scope = MutableMapping[str, Any]
@@ -34,6 +34,7 @@ INVOKE_SUFFIX = "/invocations"
 BODY_BYTES = 8 * 1024 * 1024  # of an invocation: what is beyond is counted as too large, but not kept
 LOOPBACK = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
 NOT_HERE = b'{"message":"labkit answers on 127.0.0.1 and localhost only."}'
+REFUSED = ((b"content-type", b"application/json"), (b"x-amzn-errortype", b"AccessDeniedException"))
 
 
 class FrontDoor:
@@ -58,7 +59,7 @@ class FrontDoor:
         headers: Headers = dict(scope.get("headers", ()))
         path: str = scope.get("path", "")
         if scope["type"] == "http" and not is_loopback(headers.get(b"host", b"")):
-            await respond(send, 403, (), NOT_HERE)
+            await respond(send, 403, REFUSED, NOT_HERE)
         elif path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope.get("method") == "POST":
             await self._invoke(scope, headers, receive, send)
         elif self._others and self._others.wanted(headers, scope.get("query_string", b"")):
@@ -68,6 +69,8 @@ class FrontDoor:
 
     async def _invoke(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         try:
+            if self._verifier and is_long(headers):
+                self._verifier.check_claim(scope["query_string"], scope["headers"], time.time())
             answer = await self._answer(scope, headers, await body_of(receive))
         except ServiceError as error:
             await send_reply(send, self._wire.error(error, str(uuid.uuid4())))
@@ -123,20 +126,35 @@ def _text(headers: Headers, name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
 
 
+def is_long(headers: Headers) -> bool:
+    """Whether a body is worth a look at the signature before it is read: 100 kB, or nobody knows how much."""
+    return len(headers.get(b"content-length", b"unknown")) > 5
+
+
 async def body_of(receive: Receive) -> bytes:
-    """The whole body, of which no more is kept than shows that it is too large."""
-    message = await receive()
+    """The whole body, of which no more is kept than shows that it is too large.
+
+    Raises RequestAborted if the client leaves before it is whole.
+    """
+    message = await _message(receive)
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         return body
     chunks, size = [body], len(body)
     while message.get("more_body"):
-        message = await receive()
+        message = await _message(receive)
         chunk = message.get("body", b"")
         if size <= BODY_BYTES:
             chunks.append(chunk)
         size += len(chunk)
     return b"".join(chunks)
+
+
+async def _message(receive: Receive) -> MutableMapping[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise RequestAborted("The request ended before it was whole.")
+    return message
 
 
 async def send_reply(send: Send, reply: Reply) -> None:

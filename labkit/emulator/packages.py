@@ -10,13 +10,16 @@ import base64
 import compileall
 import hashlib
 import io
+import lzma
 import os
 import shutil
 import stat
+import struct
 import sys
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -25,6 +28,14 @@ from labkit.errors import InvalidParameterValue, RequestTooLarge
 from labkit.model import UNZIPPED_BYTES, ZIP_BYTES, DeploymentPackage
 
 MOST_FILES = 50_000
+MOST_FOLDERS = 100  # in one path: what walks, links or deletes a tree is recursive
+PIECE_BYTES = 1024 * 1024
+# what zipfile raises for bytes that are no sound zip, by its own account (BadZipFile) and not: a compressor's errors,
+# names that are not in their encoding (ValueError), encrypted entries (RuntimeError), parts that are cut off
+NO_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError, OSError, EOFError,
+    ValueError, OverflowError, MemoryError, IndexError, KeyError,
+)  # fmt: skip
 REQUIREMENTS = "requirements.txt"
 
 
@@ -148,7 +159,7 @@ def _link(source: str, target: str) -> None:
 def _unpack(content: bytes, folder: Path) -> list[str]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
+    except NO_ZIP:
         raise InvalidParameterValue(
             "Could not unzip uploaded file. Please check your file, then try to upload again."
         ) from None
@@ -158,17 +169,24 @@ def _unpack(content: bytes, folder: Path) -> list[str]:
     left = UNZIPPED_BYTES
     for entry in entries:
         left -= _unpack_entry(archive, entry, folder, left)
-    return sorted(entry.filename for entry in entries if not entry.is_dir())
+    return sorted({str(_path(entry)) for entry in entries if not entry.is_dir()})
+
+
+def _path(entry: zipfile.ZipInfo) -> PurePosixPath:
+    """Where an entry lies in its package; zips from Windows may have backslashes."""
+    return PurePosixPath(entry.filename.replace("\\", "/"))
 
 
 def _unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: int) -> int:
     """Writes one entry and returns its size; a path that leaves the folder, or a link, is refused."""
-    path = PurePosixPath(entry.filename.replace("\\", "/"))
+    path = _path(entry)
     if not path.parts or path.is_absolute() or ".." in path.parts or stat.S_ISLNK(entry.external_attr >> 16):
         raise InvalidParameterValue(f"The zip file has an entry that leaves the package: {entry.filename!r}.")
+    if len(path.parts) > MOST_FOLDERS:
+        raise InvalidParameterValue(f"The zip file has an entry in more than {MOST_FOLDERS} folders.")
     try:
         return _written(archive, entry, folder / path, left)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+    except NO_ZIP as error:
         raise InvalidParameterValue(f"Could not unzip uploaded file: {entry.filename!r}: {error}.") from None
 
 
@@ -177,14 +195,16 @@ def _written(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, lef
         target.mkdir(parents=True, exist_ok=True)
         return 0
     target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(entry) as source:
-        data = source.read(left + 1)
-    if len(data) > left:  # the directory of the zip lied about sizes
-        raise InvalidParameterValue(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
-    target.write_bytes(data)
+    size = 0
+    with archive.open(entry) as source, target.open("wb") as file:
+        while piece := source.read(PIECE_BYTES):
+            size += len(piece)
+            if size > left:  # the directory of the zip lied about sizes
+                raise InvalidParameterValue(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
+            file.write(piece)
     if entry.external_attr >> 16 & stat.S_IXUSR:
         target.chmod(0o755)
-    return len(data)
+    return size
 
 
 def _compile(folder: Path) -> None:

@@ -14,7 +14,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -25,7 +26,7 @@ from labkit.emulator.registry import FunctionVersion, parse_reference
 from labkit.emulator.signing import Verifier
 from labkit.emulator.status import lab_status
 from labkit.emulator.wire import Reply, Wire
-from labkit.errors import RequestTooLarge, ServiceError, ServiceFault, UnknownOperation
+from labkit.errors import RequestAborted, RequestTooLarge, ServiceError, ServiceFault, UnknownOperation
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 BODY_BYTES = 70_167_211  # AWS's own limit of a request: a 50 MB zip in base64, and the rest of it
@@ -67,7 +68,8 @@ class Pages:
             routes=[
                 *(Route(f"/_labkit/{path}", self._signed(page), methods=[method]) for path, page, method in own),
                 Route("/{path:path}", self.operation, methods=METHODS),
-            ]
+            ],
+            exception_handlers={HTTPException: _no_page},
         )
 
     def _signed(self, page: Page) -> Page:
@@ -76,9 +78,11 @@ class Pages:
         async def signed(request: Request) -> Response:
             try:
                 self._check_signature(request, b"")
+                return await page(request)
             except ServiceError as error:
-                return JSONResponse({"message": str(error)}, error.status, {"x-amzn-errortype": error.code})
-            return await page(request)
+                return _refused(error)
+            except Exception as error:
+                return _refused(fault(error))
 
         return signed
 
@@ -104,7 +108,9 @@ class Pages:
         query = request.query_params.multi_items()
         match = self._wire.match(request.method, request.scope["raw_path"].decode("latin-1"), query)
         if match is None:
-            raise UnknownOperation(f"No operation of the Lambda API is {request.method} {request.url.path}.")
+            raise _unknown(request)
+        if self._verifier:
+            self._verifier.check_claim(request.scope["query_string"], request.scope["headers"], time.time())
         body = await _body(request, match.operation)
         self._check_signature(request, body)
         params = self._wire.parse(match, query, request.headers, body)
@@ -156,16 +162,32 @@ class Pages:
         try:
             version = self._account.registry.version(parse_reference(request.path_params["name"]))
         except ServiceError as error:
-            return JSONResponse({"message": str(error)}, error.status)
+            return _refused(error)
         return JSONResponse({"done": act(version)})
 
 
+def _refused(error: ServiceError) -> Response:
+    return JSONResponse({"message": str(error)}, error.status, {"x-amzn-errortype": error.code})
+
+
+async def _no_page(request: Request, _: Exception) -> Response:
+    """For a method or a path that no route has: HTTP's own plain text is not what the API speaks."""
+    return _refused(_unknown(request))
+
+
+def _unknown(request: Request) -> UnknownOperation:
+    return UnknownOperation(f"No operation of the Lambda API is {request.method} {request.scope['path']}.")
+
+
 async def _body(request: Request, operation: str) -> bytes:
-    """The whole body. Raises RequestTooLarge as soon as it is, and reads no further."""
+    """The whole body. Raises RequestTooLarge as soon as it is, and reads no further; RequestAborted."""
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_BYTES:
-            raise RequestTooLarge(f"Request must be smaller than {BODY_BYTES} bytes for the {operation} operation")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > BODY_BYTES:
+                raise RequestTooLarge(f"Request must be smaller than {BODY_BYTES} bytes for the {operation} operation")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise RequestAborted("The request ended before it was whole.") from None
     return b"".join(chunks)

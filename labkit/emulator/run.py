@@ -120,7 +120,7 @@ class Run:
 
     def phases(self, ready: float) -> InitPhases | None:
         """Where the init's time went; None if the process said nothing of it."""
-        with suppress(ValueError):
+        with suppress(ValueError, TypeError, RecursionError):
             said = json.loads(self.sandbox.read_report())
             if isinstance(said, dict):
                 return phases_of(said, self.spawned, ready)

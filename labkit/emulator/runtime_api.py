@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sys
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -35,6 +37,7 @@ ERROR_BODY = b"lambda-runtime-function-error-body"
 RESPONSE_MODE = b"lambda-runtime-function-response-mode"
 KEPT = frozenset((b"content-type", ERROR_TYPE, ERROR_BODY, RESPONSE_MODE))
 MOST_BYTES = 4 * RESPONSE_PAYLOAD_BYTES  # beyond this nobody reads on
+HEAD_BYTES = 64 * 1024
 
 
 # True: accepted; False: this request id is not the one that runs; a text: the call is out of order, in AWS's words
@@ -67,6 +70,8 @@ class Channel(asyncio.Protocol):
         self._reception: Reception | None = None
         self._body: list[bytes] = []
         self._size = 0
+        self._head_bytes = 0  # of segments that are nothing but the middle of a head, or of a body's trailers
+        self._aside = True  # whether this segment is one
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,15 +89,31 @@ class Channel(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._aside = True
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.close()  # answered already; what follows is no HTTP to the parser
+        except httptools.HttpParserCallbackError as error:  # ours, not the client's
+            traceback.print_exception(error, file=sys.stderr)
+            self._hang_up("InternalError", "An internal error of labkit; the emulator's log has the traceback.", 500)
         except httptools.HttpParserError as error:
-            self.refuse(400, "InvalidRequest", f"This is not HTTP: {error}")
+            self._hang_up("InvalidRequest", f"This is not HTTP: {error}")
+        self._head_bytes += len(data) if self._aside else 0
+        if self._head_bytes > HEAD_BYTES:
+            self._hang_up("InvalidRequest", f"A head has at most {HEAD_BYTES} bytes.")
+
+    def _hang_up(self, error_type: str, message: str, status: int = 400) -> None:
+        if self._transport and not self._transport.is_closing():
+            self.refuse(status, error_type, message)
             self.close()
 
     # --- the parser's callbacks
 
     def on_message_begin(self) -> None:
+        self._aside, self._head_bytes = False, 0
         self._url, self._fields, self._body, self._size = b"", {}, [], 0
         self._streams, self._reception = False, None
         self.extension_headers.clear()
@@ -108,7 +129,7 @@ class Channel(asyncio.Protocol):
             self.extension_headers[name[len(EXTENSION_HEADER) :].decode("latin-1")] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        if self._fields.get(RESPONSE_MODE, "").lower() != "streaming" or not self._url.endswith(b"/response"):
+        if self._fields.get(RESPONSE_MODE, "").lower() != "streaming" or not self._is_response:
             return
         self._streams = True
         request_id = self._url[len(INVOCATION) : -len(b"/response")].decode("latin-1")
@@ -116,7 +137,13 @@ class Channel(asyncio.Protocol):
         if self._reception:
             self._reception.throttle(self._hold, self._release)
 
+    @property
+    def _is_response(self) -> bool:
+        posted = self._parser.get_method() == b"POST"
+        return posted and self._url.startswith(INVOCATION) and self._url.endswith(b"/response")
+
     def on_body(self, body: bytes) -> None:
+        self._aside, self._head_bytes = False, 0
         if self._streams:
             if self._reception:
                 self._reception.feed(body)
@@ -126,6 +153,7 @@ class Channel(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self._aside = False
         method = self._parser.get_method()
         if method == b"GET" and self._url == NEXT:
             self._client.on_next(self)
@@ -138,14 +166,14 @@ class Channel(asyncio.Protocol):
             self._answer(self._client.on_init_error(error_type, b"".join(self._body)))
         elif self._url.startswith(EXTENSION_PATHS):
             self._client.on_extension(self, method, self._url, b"".join(self._body))
-        elif self._url in (RESTORE_NEXT, RESTORE_ERROR):
+        elif (method, self._url) in ((b"GET", RESTORE_NEXT), (b"POST", RESTORE_ERROR)):
             self._restore(method)
         else:
             self.refuse(404, "NotFound", f"The Runtime API has no {self._url.decode('latin-1')}.")
 
     def _restore(self, method: bytes) -> None:
         """SnapStart: the runtime is ready for its snapshot, or what runs after it failed."""
-        if method == b"GET" and self._url == RESTORE_NEXT:
+        if method == b"GET":
             verdict = self._client.on_restore_next()
             if verdict is True:
                 self.reply(HTTPStatus.OK, {})

@@ -17,6 +17,7 @@ import psutil
 import uvicorn
 
 from labkit.emulator.composition import Composition, composed
+from labkit.emulator.connection import Connection, hang_up_on_silent
 from labkit.emulator.dispatcher import keep_time
 from labkit.emulator.own_log import shorten
 from labkit.emulator.sandbox import adopt_orphans, reap_orphans
@@ -118,11 +119,13 @@ async def _serve(
     if parent_pid:
         _end_with_parent(server)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    watching = asyncio.create_task(hang_up_on_silent(server.server_state.connections))
     while not server.started and not serving.done():
         await asyncio.sleep(0.001)
     _announce(endpoint, settings, made=not given.access_key_id, options=options)
     await serving
     ticking.cancel()
+    watching.cancel()
     await lab.stop()
 
 
@@ -144,7 +147,7 @@ def _announce(endpoint: str, settings: Settings, *, made: bool, options: argpars
 def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -114,6 +114,9 @@ class _SigningKey(NamedTuple):
     token: bytes
 
 
+_Claimed = tuple[Claim, list[tuple[bytes, bytes]], bytes, _SigningKey]
+
+
 class Verifier:
     """See the module's docstring."""
 
@@ -129,6 +132,20 @@ class Verifier:
         The method is in capitals and header names are in lower case, as ASGI gives them; `raw_path` and `query` are
         the bytes that were sent.
         """
+        claim, pairs, signed, key = self.check_claim(query, headers, now)
+        if claim.presigned:
+            pairs = [pair for pair in pairs if pair[0] != b"X-Amz-Signature"]
+        payload = claim.payload if claim.payload == UNSIGNED_PAYLOAD else _hashed(body)
+        path, parameters = canonical_path(raw_path), canonical_query(pairs) if pairs else b""
+        request = b"\n".join((method.encode(), path, parameters, signed, claim.signed_headers, payload))
+        text = b"\n".join((ALGORITHM, claim.stamp, key.scope, _hashed(request)))
+        if not hmac.compare_digest(hmac.digest(key.key, text, "sha256").hex().encode(), claim.signature):
+            raise InvalidSignature
+        if not hmac.compare_digest(key.token, claim.token):
+            raise UnrecognizedClient
+
+    def check_claim(self, query: bytes, headers: Headers, now: float) -> _Claimed:
+        """The part of `check` that needs no body: before a long one is read."""
         fields = _by_name(headers)
         pairs = _decoded(query) if query else []
         claim = _claim(fields, pairs)
@@ -141,16 +158,7 @@ class Verifier:
         key = self._keys.get(claim.credential) or self._new_key(claim)
         if key.date != claim.stamp[:8]:
             raise InvalidSignature(_date_mismatch(key.date.decode(), claim.stamp.decode()))
-        if claim.presigned:
-            pairs = [pair for pair in pairs if pair[0] != b"X-Amz-Signature"]
-        payload = claim.payload if claim.payload == UNSIGNED_PAYLOAD else _hashed(body)
-        path, parameters = canonical_path(raw_path), canonical_query(pairs) if pairs else b""
-        request = b"\n".join((method.encode(), path, parameters, signed, claim.signed_headers, payload))
-        text = b"\n".join((ALGORITHM, claim.stamp, key.scope, _hashed(request)))
-        if not hmac.compare_digest(hmac.digest(key.key, text, "sha256").hex().encode(), claim.signature):
-            raise InvalidSignature
-        if not hmac.compare_digest(key.token, claim.token):
-            raise UnrecognizedClient
+        return claim, pairs, signed, key
 
     def knows(self, access_key_id: str) -> bool:
         """Whether there are such credentials."""

@@ -23,6 +23,9 @@ from typing import Any, TypeVar
 from labkit.errors import SerializationFailed
 
 EPOCH, ISO, HTTP_DATE = "unixTimestamp", "iso8601", "rfc822"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # AWS's parser, Jackson, passes over it
+MOST_DIGITS = 1000
+_BITS = {"integer": 31, "long": 63}
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _T = TypeVar("_T")
 _TOKEN = re.compile(r"[A-Za-z_$][\w$]*")
@@ -35,17 +38,22 @@ class NotJson(ValueError):
 def read_document(body: bytes) -> Any:
     """The JSON document in `body`. Raises NotJson."""
     try:
-        text = body.decode("utf-8")
+        text = body.removeprefix(BYTE_ORDER_MARK).decode("utf-8")
     except UnicodeDecodeError as e:
         raise NotJson(f"Invalid UTF-8 start byte 0x{body[e.start]:02x}") from None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
     except json.JSONDecodeError as e:
         raise NotJson(_why_no_json(e)) from None
     except RecursionError:
         raise NotJson("Document nesting depth exceeds the maximum allowed") from None
     except ValueError as e:
         raise NotJson(str(e)) from None
+
+
+def _whole_number(digits: str) -> int | float:
+    """JSON has no largest number. Python reads 4,300 digits, and nothing here needs more than a Java long."""
+    return int(digits) if len(digits) <= MOST_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
 
 
 def _refuse_constant(name: str) -> Any:
@@ -97,17 +105,24 @@ def _list_from_json(shape: Any, value: Any) -> list[Any]:
 
 def _map_from_json(shape: Any, value: Any) -> dict[str, Any]:
     entries = _expect(value, dict, "Expected map or null")
-    return {key: from_json(shape.value, item) for key, item in entries.items() if item is not None}
+    return {_well_formed(key): from_json(shape.value, item) for key, item in entries.items() if item is not None}
 
 
 def _string_from_json(shape: Any, value: Any) -> str:
     if not isinstance(value, str):
         raise _mismatch(value, "a String")
-    return value
+    return _well_formed(value)
+
+
+def _well_formed(text: str) -> str:
+    """Half a surrogate pair, which JSON can escape, is no character: a `?`, as where Java writes UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _integer_from_json(shape: Any, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _mismatch(value, _java_type(shape))
+    if not -(1 << _BITS[shape.type_name]) <= value < 1 << _BITS[shape.type_name]:
         raise _mismatch(value, _java_type(shape))
     return int(value)
 
@@ -115,7 +130,10 @@ def _integer_from_json(shape: Any, value: Any) -> int:
 def _float_from_json(shape: Any, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _mismatch(value, _java_type(shape))
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise _mismatch(value, _java_type(shape)) from None
 
 
 def _boolean_from_json(shape: Any, value: Any) -> bool:
@@ -292,9 +310,9 @@ def _timestamp_from_text(text: str, form: str) -> datetime:
         if form == EPOCH:
             return _timestamp_from_epoch(float(text))
         at = parsedate_to_datetime(text) if form == HTTP_DATE else datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise SerializationFailed(f"{text} can not be converted to a timestamp") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def to_text(shape: Any, value: Any, default_time: str = HTTP_DATE) -> str:

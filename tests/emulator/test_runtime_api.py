@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labkit.emulator.runtime_api import Channel, event_message, known_error_type
@@ -276,3 +276,118 @@ def test_an_event_is_one_message_with_lambdas_headers():
     assert body == b"{}"
     assert b"Lambda-Runtime-Deadline-Ms: 5" in head.split(b"\r\n")
     assert b"Lambda-Runtime-Client-Context" not in head
+
+
+# --- bad input ------------------------------------------------------------------------------------------------
+
+VERBS = st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"CONNECT", b"X"])
+TARGETS = st.sampled_from(
+    [b"/2018-06-01/runtime/" + rest for rest in (b"", b"invocation/next", b"invocation/r1/response", b"invocation/r1/error",
+     b"invocation/twice/response", b"invocation//response", b"invocation/response", b"init/error", b"restore/next", b"restore/error",
+     b"invocation/\xff/response", b"invocation/%/error", b"invocation/r1/response?a=b")]
+    + [b"/", b"*", b"\0", b"http://x/", b"/2020-01-01/extension/event/next", b"/2022-07-01/telemetry"]
+)  # fmt: skip
+LINES = st.sampled_from(
+    [b"Host: x", b"Upgrade: websocket", b"Connection: upgrade", b"Upgrade: h2c", b"Connection: close", b"Content-Length: 3", b"Content-Length: x",
+     b"Transfer-Encoding: chunked", b"Lambda-Runtime-Function-Error-Type: \xff", b"Lambda-Runtime-Function-Error-Type: Runtime.\xe9 x",
+     b"Lambda-Runtime-Function-Response-Mode: streaming", b"Lambda-Runtime-Function-Response-Mode: \xff", b"Lambda-Extension-: x",
+     b"Lambda-Extension-Name: \xff", b"no colon", b": x", b"Trailer: x", b"Expect: 100-continue"]
+)  # fmt: skip
+REQUESTS = st.one_of(
+    st.binary(max_size=50),
+    st.just(NEXT),
+    st.tuples(VERBS, TARGETS, st.lists(LINES, max_size=4), st.sampled_from([b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"0\r\nLambda-Runtime-Function-Error-Type: Function.\xff\r\n\r\n", b"[" * 2000])).map(
+        lambda r: b"\r\n".join([r[0] + b" " + r[1] + b" HTTP/1.1", *r[2], b"", r[3]])
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(REQUESTS, max_size=6), st.data())
+@example([b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", NEXT], None)
+@example(
+    [
+        b"GET /2018-06-01/runtime/invocation/r1/response HTTP/1.1\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n\r\n"
+    ],
+    None,
+)
+def test_whatever_comes_is_answered_in_whole_messages_and_raises_nothing(requests, data):
+    environment, transport = FakeEnvironment(), FakeTransport()
+    channel = Channel(environment)
+    channel.connection_made(transport)
+    message = b"".join(requests)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(message)), max_size=4))) if data else []
+    for start, end in zip([0, *cuts], [*cuts, len(message)], strict=True):
+        channel.data_received(message[start:end])
+    for answer in transport.writes:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 ")
+        assert b"Content-Length: %d" % len(body) in head.split(b"\r\n")
+        assert int(head.split()[1]) < 500
+        assert isinstance(json.loads(body), dict)
+    methods = {request.split(b" ")[0] for request in requests}
+    assert not environment.reader
+    assert b"POST" in methods or all(kind in ("next", "extension") for kind, *_ in environment.heard)
+
+
+def test_an_upgrade_is_refused_and_hung_up_on(conversation):
+    channel, environment, transport = conversation
+    channel.data_received(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n" + NEXT)
+    assert (status(transport), transport.closed) == (404, True)
+    channel.data_received(NEXT)
+    assert environment.heard == []
+
+
+def test_a_head_without_end_is_cut_off(conversation):
+    channel, _, transport = conversation
+    channel.data_received(b"GET /" + b"a" * 10)
+    for _ in range(100):
+        channel.data_received(b"a" * 1000)
+    assert (status(transport), transport.closed) == (400, True)
+
+
+def test_a_segment_with_a_large_body_and_the_next_head_is_no_large_head(conversation):
+    channel, environment, transport = conversation
+    message = post("/2018-06-01/runtime/invocation/r1/response", b"x" * 200_000) + NEXT[:20]
+    channel.data_received(message[:100_000])
+    channel.data_received(message[100_000:])
+    channel.data_received(NEXT[20:])
+    assert ([heard[0] for heard in environment.heard], transport.closed) == (["response", "next"], False)
+
+
+def test_what_a_response_has_too_much_of_is_not_kept(conversation):
+    channel, environment, _ = conversation
+    head = post("/2018-06-01/runtime/invocation/r1/error")[:-2].replace(
+        b"Content-Length: 2", b"Content-Length: 100000000"
+    )
+    channel.data_received(head)
+    for _ in range(1000):
+        channel.data_received(bytes(100_000))
+    assert len(environment.heard[0][3]) < 30_000_000
+
+
+def test_a_stream_is_a_post(conversation):
+    channel, environment, transport = conversation
+    channel.data_received(streamed(b"0\r\n\r\n").replace(b"POST", b"GET", 1))
+    assert (environment.heard, status(transport)) == ([], 404)
+
+
+def test_a_posted_restore_next_is_no_failed_restore(conversation):
+    channel, environment, transport = conversation
+    channel.data_received(post("/2018-06-01/runtime/restore/next"))
+    assert (environment.heard, status(transport)) == ([], 404)
+
+
+def test_a_trailer_without_end_is_cut_off(conversation):
+    channel, _, transport = conversation
+    channel.data_received(streamed(b"1\r\na\r\n0\r\nA: "))
+    for _ in range(100):
+        channel.data_received(b"a" * 1000)
+    assert (status(transport), transport.closed) == (400, True)
+
+
+def test_many_messages_on_one_connection_are_no_long_head(conversation):
+    channel, environment, transport = conversation
+    for _ in range(2000):
+        channel.data_received(NEXT)
+    channel.data_received(NEXT * 2000 + NEXT[:9])
+    assert (len(environment.heard), transport.closed) == (4000, False)

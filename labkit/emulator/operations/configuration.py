@@ -48,6 +48,12 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _handler(given: str) -> str:
+    if "\0" in given:
+        raise InvalidParameterValue("The handler contains a NUL, which no process's variable can hold.")
+    return given
+
+
 def _variables(given: Params) -> dict[str, str]:
     variables: Mapping[str, str] = given.get("Variables") or {}
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
@@ -55,6 +61,11 @@ def _variables(given: Params) -> dict[str, str]:
         raise InvalidParameterValue(
             "Lambda was unable to configure your environment variables because the environment variables you have "
             f"provided exceeded the 4KB limit. String measured: {measured}"
+        )
+    if any("\0" in value for value in variables.values()):
+        raise InvalidParameterValue(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided contain a NUL, which no process's variable can hold."
         )
     reserved = sorted(RESERVED.intersection(variables))
     if reserved:
@@ -75,7 +86,7 @@ def _vpc(given: Params) -> VpcConfig:
 
 
 FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "Handler": ("handler", _same),
+    "Handler": ("handler", _handler),
     "Role": ("role", _same),
     "Runtime": ("runtime", _same),
     "MemorySize": ("memory_mb", _same),
