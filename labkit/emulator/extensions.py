@@ -87,6 +87,7 @@ class Extensions:
         self._host = host
         self._about = about
         self.closed = False  # no registration any more
+        self._shutdown: Mapping[str, object] | None = None  # what is told to who asks from now on
         self._all = {name: Extension(name, str(uuid.uuid4()), external=True) for name in names}
 
     def __bool__(self) -> bool:
@@ -120,8 +121,9 @@ class Extensions:
         extension.state, extension.error_type = state, error_type
 
     def wants_shutdown(self) -> set[str]:
-        """The external extensions that are told of the end; the others are killed."""
-        return {e.name for e in self._all.values() if e.external and SHUTDOWN in e.events and e.waiting is not None}
+        """The external extensions that are told of the end, at once or when they next ask; the others are killed."""
+        alive = ("Registered", "Ready", "Running")
+        return {e.name for e in self._all.values() if e.external and SHUTDOWN in e.events and e.state in alive}
 
     # --- events
 
@@ -138,7 +140,8 @@ class Extensions:
         self._send(INVOKE, event)
 
     def send_shutdown(self, *, deadline_ms: int, reason: str) -> None:
-        self._send(SHUTDOWN, {"eventType": SHUTDOWN, "shutdownReason": reason, "deadlineMs": deadline_ms})
+        self._shutdown = {"eventType": SHUTDOWN, "shutdownReason": reason, "deadlineMs": deadline_ms}
+        self._send(SHUTDOWN, self._shutdown)
 
     def _send(self, kind: str, event: Mapping[str, object]) -> None:
         for extension in self._all.values():
@@ -208,7 +211,10 @@ class Extensions:
         if extension.state not in ("Registered", "Running"):
             raise _wrong_state(extension, "Ready", extension.identifier)
         extension.state, extension.waiting = "Ready", channel
-        self._host.on_extension_next()
+        if self._shutdown:  # it was still at work when the others were told
+            self._send(SHUTDOWN, self._shutdown)
+        else:
+            self._host.on_extension_next()
 
     def _error(self, channel: Channel, state: str, allowed: Sequence[str]) -> None:
         extension = self._known(channel)

@@ -16,4 +16,4 @@ def test_what_has_a_function_or_a_door_of_its_own_is_served():
 
 
 def test_what_has_neither_is_missing():
-    assert "InvokeAsync" in coverage().missing
+    assert "CreateCapacityProvider" in coverage().missing

@@ -125,13 +125,33 @@ def test_extensions_are_busy_until_they_ask_again(extensions):
     assert not extensions.busy
 
 
-def test_the_end_is_told_to_who_waits_for_it(extensions):
-    me = registered(extensions, "one", "SHUTDOWN")
-    assert extensions.wants_shutdown() == set()
-    waiting = ask(extensions, b"GET", NEXT, identifier=me)
+SPINDOWN = {"eventType": "SHUTDOWN", "shutdownReason": "spindown", "deadlineMs": 9}
+
+
+def test_the_end_is_told_to_who_registered_for_it(extensions):
+    first, second = registered(extensions, "one", "SHUTDOWN"), registered(extensions, "two", "INVOKE")
+    waiting, other = ask(extensions, b"GET", NEXT, identifier=first), ask(extensions, b"GET", NEXT, identifier=second)
     assert extensions.wants_shutdown() == {"one"}
     extensions.send_shutdown(deadline_ms=9, reason="spindown")
-    assert waiting.replies[0][1] == {"eventType": "SHUTDOWN", "shutdownReason": "spindown", "deadlineMs": 9}
+    assert waiting.replies[0][1] == SPINDOWN
+    assert other.replies == []
+
+
+def test_who_is_still_at_work_at_the_end_is_told_when_it_asks(extensions, host):
+    identifier = registered(extensions, "one", "INVOKE", "SHUTDOWN")
+    ask(extensions, b"GET", NEXT, identifier=identifier)
+    extensions.send_invoke(deadline_ms=1, request_id="r1", function_arn="arn", trace_id="t")
+    assert extensions.wants_shutdown() == {"one"}
+    extensions.send_shutdown(deadline_ms=9, reason="spindown")
+    host.heard.clear()
+    assert ask(extensions, b"GET", NEXT, identifier=identifier).replies[0][1] == SPINDOWN
+    assert host.heard == []
+
+
+def test_who_has_reported_an_error_is_not_told_of_the_end(extensions):
+    identifier = registered(extensions, "one", "SHUTDOWN")
+    ask(extensions, b"POST", EXIT_ERROR, identifier=identifier, function_error_type="Extension.Own")
+    assert extensions.wants_shutdown() == set()
 
 
 @pytest.mark.parametrize(("path", "state"), [(INIT_ERROR, "InitError"), (EXIT_ERROR, "ExitError")])
