@@ -68,6 +68,7 @@ class Simulation:
     memory_mb: int
     requests: Requests
     environments: Environments
+    provisioned: int = 0
     reasons: tuple[tuple[str, int], ...] = ()  # of throttles
 
     def __repr__(self) -> str:
@@ -152,7 +153,7 @@ class Simulation:
         """The run cut into n stretches of equal length; exact means, not samples.
 
         >>> [round(m.in_system, 1) for m in result.moments(4)]
-        [4.1, 5.3, 4.9, 4.7]
+        [4.7, 4.7, 4.7, 4.8]
         """
         width = self.for_s / n
         began, ended = self._stays()
@@ -224,13 +225,12 @@ class Simulation:
             else:
                 init_s = e.ready[environment] - e.started[environment] if cold else None
                 on_demand_ms += billed_ms(ended - started, init_s)
-        kept = sum(1 for started, kept in zip(e.started, e.provisioned, strict=True) if kept and started == 0)
         return priced(
             calls,
             on_demand_ms / 1000,
             self.memory_mb,
             on_provisioned_s=provisioned_ms / 1000,
-            provisioned=kept,
+            provisioned=self.provisioned,
             kept_for_s=self.for_s,
             architecture=architecture,
             prices=prices,

@@ -157,6 +157,12 @@ def test_the_scheduler_does_no_io_and_reads_no_clock(name):
     }
 
 
+@pytest.mark.parametrize("name", ["distributions", "load", "queueing", "simulation", "simulate"])
+def test_a_simulation_does_no_io_and_reads_no_clock(name):
+    doing = {"asyncio", "datetime", "io", "os", "pathlib", "socket", "subprocess", "sys", "threading", "time"}
+    assert not imports_of(parsed(PACKAGE / f"{name}.py")) & doing
+
+
 @pytest.mark.parametrize("path", FILES + TESTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_file_is_too_long(path):
     assert len(path.read_text("utf-8").splitlines()) <= LINES

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labkit import distributions, load, queueing
+from labkit import simulate as simulate_module
 from labkit.actions import Arrived, Assign, Exited, Fail, Finished, LimitsChanged, Ready, Start, Stop, Throttle, Tick
 from labkit.distributions import constant, empirical, exponential, lognormal
 from labkit.errors import BadLoad
@@ -281,10 +284,21 @@ def test_memory_does_not_grow_beyond_the_columns():
     assert held < 40 * len(result)
 
 
+@pytest.mark.parametrize("module", [distributions, load, queueing, simulate_module], ids=lambda m: m.__name__)
+def test_the_examples_are_true(module):
+    known = {"Limits": Limits, "simulate": simulate, "poisson": poisson, "exponential": exponential, "islice": islice}
+    found = doctest.testmod(module, extraglobs=known)
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
 @pytest.mark.parametrize(
     ("make", "found"),
     [
-        (lambda: simulate([1.0, 0.5], service=1.0), "must not go back: 0.5 comes after 1"),
+        (lambda: simulate([1.0, 0.5], service=1.0), "not go back: 0.5 comes after 1"),
+        (lambda: simulate([math.inf], service=1.0), "must be finite and not go back: inf"),
+        (lambda: simulate([-1.0], service=1.0), "-1 comes after 0"),
+        (lambda: simulate(ClosedLoop(1, for_s=1), service=0.0), "never ends"),
         (lambda: simulate([0.0], service=-1.0), "is -1"),
         (lambda: simulate([0.0], service=1.0, crashes=1.5), "crashes is 1.5; a probability lies between 0 and 1"),
         (lambda: simulate([0.0], service=1.0, memory_mb=1), "the memory is 1"),
