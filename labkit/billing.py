@@ -22,6 +22,8 @@ class PriceTable:
     region: str
     per_gb_s: dict[str, float]
     per_million_requests: float
+    kept_per_gb_s: dict[str, float]  # a provisioned environment, used or not
+    on_provisioned_per_gb_s: dict[str, float]  # the time that it serves, on top
 
 
 US_EAST_1 = PriceTable(
@@ -29,7 +31,12 @@ US_EAST_1 = PriceTable(
     region="us-east-1",
     per_gb_s={"x86_64": 0.0000166667, "arm64": 0.0000133334},
     per_million_requests=0.20,
+    kept_per_gb_s={"x86_64": 0.0000041667, "arm64": 0.0000033334},
+    on_provisioned_per_gb_s={"x86_64": 0.0000097222, "arm64": 0.0000077778},
 )
+
+
+KEPT_STEP_S = 300  # "rounded up to the nearest five minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,30 @@ def bill(trace: Trace, *, architecture: str = "x86_64", prices: PriceTable = US_
     2.0834e-07
     """
     billed_s = billed_ms(trace.duration_s, trace.startup_s) / 1000
-    gb_s = billed_s * trace.memory_mb / 1024
-    usd = gb_s * prices.per_gb_s[architecture] + prices.per_million_requests / 1_000_000
-    return Bill(billed_s, gb_s, usd, prices)
+    return priced(1, billed_s, trace.memory_mb, architecture=architecture, prices=prices)
+
+
+def priced(
+    requests: int,
+    billed_s: float,
+    memory_mb: int,
+    *,
+    on_provisioned_s: float = 0.0,
+    provisioned: int = 0,
+    kept_for_s: float = 0.0,
+    architecture: str = "x86_64",
+    prices: PriceTable = US_EAST_1,
+) -> Bill:
+    """The price of many requests: `billed_s` on demand, `on_provisioned_s` served by provisioned environments.
+
+    That many environments were kept for so long, which the pricing page rounds up to five minutes.
+    """
+    gb = memory_mb / 1024
+    kept_s = provisioned * math.ceil(kept_for_s / KEPT_STEP_S) * KEPT_STEP_S
+    usd = (
+        billed_s * gb * prices.per_gb_s[architecture]
+        + on_provisioned_s * gb * prices.on_provisioned_per_gb_s[architecture]
+        + kept_s * gb * prices.kept_per_gb_s[architecture]
+        + requests * prices.per_million_requests / 1_000_000
+    )
+    return Bill(billed_s + on_provisioned_s, (billed_s + on_provisioned_s) * gb, usd, prices)

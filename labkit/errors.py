@@ -8,6 +8,8 @@ LabkitError
 |   |-- UnknownFunction           with the nearest name
 |   |-- BadMagicLine              an option that does not exist, twice, or without its value
 |   |-- BadDuration               neither `2m` nor a number of seconds
+|   |-- BadLoad                   a load, a distribution or a limit that cannot be simulated
+|   |-- NotMeasured               a simulation needs times that nobody has measured yet
 |   |-- DeployFailed              the endpoint refused the function
 |   |-- InvocationFailed          only raised by `--check`
 |-- MachineError                  this machine cannot do it
@@ -158,6 +160,20 @@ class BadMagicLine(NotebookError):
 
 class BadDuration(NotebookError):
     hint = "Write 90s, 2m, 1h30m, or a number of seconds."
+
+
+class BadLoad(NotebookError, ValueError):
+    hint = "Correct that number and simulate again."
+
+
+class NotMeasured(NotebookError):
+    """A simulation of a function that nobody has called yet."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(
+            f"{name} has no measured {what} on this lab, and no time was given for it.",
+            hint=f"Measure some with %coldstart {name}, or give the times to Lab.simulate yourself.",
+        )
 
 
 class DeployFailed(NotebookError):

@@ -62,7 +62,8 @@ class Pools:
         self._move(function, -1)
 
     def _move(self, function: str, units: int) -> None:
-        self._share(function).taken += units
+        share = self._shares.get(function) or self._share(function)
+        share.taken += units
         self.taken += units
         if function not in self.reserved:
             self._taken_unreserved += units
@@ -75,7 +76,7 @@ class Pools:
 
     def full(self, function: str) -> str | None:
         """Why this function gets no unit more now: the pool that is really empty."""
-        own = self.reserved.get(function)
+        own = self.reserved.get(function) if self.reserved else None
         if own is not None and self.taken_by(function) >= own:
             return RESERVED_CONCURRENCY
         if self.taken >= self.account_limit:  # what others use may be reserved only since then

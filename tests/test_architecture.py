@@ -26,6 +26,14 @@ LINES, FUNCTION_LINES = 600, 60
 STANDARD = set(sys.stdlib_module_names) | {"__future__"}
 FREE = {"labkit", "labkit.model", "labkit.errors", "labkit.settings", "labkit.billing"}
 
+SIMULATED = {
+    "labkit.distributions",
+    "labkit.load",
+    "labkit.queueing",
+    "labkit.simulate",
+    "labkit.simulation",
+}
+
 # unit: what of labkit, and what of other people's packages, it may import
 MAY = {
     "labkit": ({"labkit.client", "labkit.notebook"}, set()),
@@ -37,9 +45,18 @@ MAY = {
     "pools": (set(), set()),
     "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, set()),
     "conformance": (FREE | {"labkit.client", "labkit.conformance"}, {"boto3", "botocore", "urllib3"}),
+    "distributions": ({"labkit.errors"}, set()),
+    "load": ({"labkit.errors", "labkit.distributions"}, set()),
+    "queueing": ({"labkit.errors", "labkit.distributions"}, set()),
+    "simulation": ({"labkit.model", "labkit.billing"}, set()),
+    "simulate": (
+        {"labkit.errors", "labkit.actions", "labkit.pools", "labkit.scheduler"}
+        | {"labkit.distributions", "labkit.load", "labkit.simulation"},
+        set(),
+    ),
     "doctor": ({"labkit", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
-    "show": ({"labkit.model", "labkit.billing", "labkit.show"}, {"matplotlib", "numpy"}),
-    "client": (FREE | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
+    "show": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.show"}, {"matplotlib", "numpy"}),
+    "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
@@ -51,7 +68,7 @@ MAY = {
         {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets"},
     ),
     "notebook": (
-        FREE | {"labkit.client", "labkit.show", "labkit.lesson", "labkit.notebook"},
+        FREE | SIMULATED | {"labkit.client", "labkit.show", "labkit.lesson", "labkit.notebook"},
         {"IPython", "traitlets", "ipywidgets"},
     ),
     "cli": (None, {"rich"}),
@@ -139,6 +156,12 @@ def test_the_scheduler_does_no_io_and_reads_no_clock(name):
         "labkit.model",
         "labkit.pools",
     }
+
+
+@pytest.mark.parametrize("name", ["distributions", "load", "queueing", "simulation", "simulate"])
+def test_a_simulation_does_no_io_and_reads_no_clock(name):
+    doing = {"asyncio", "datetime", "io", "os", "pathlib", "socket", "subprocess", "sys", "threading", "time"}
+    assert not imports_of(parsed(PACKAGE / f"{name}.py")) & doing
 
 
 @pytest.mark.parametrize("path", FILES + TESTS, ids=lambda p: str(p.relative_to(ROOT)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.billing import bill, billed_ms
+from labkit.billing import bill, billed_ms, priced
 from labkit.model import Status, Trace
 
 SECONDS = st.floats(min_value=0, max_value=900, allow_nan=False)
@@ -50,3 +50,17 @@ def test_a_millisecond_at_128_mb_costs_what_aws_lists():
 
 def test_a_bill_says_which_prices_it_used():
     assert bill(trace(0.001)).prices.as_of.year == 2025
+
+
+def test_many_requests_cost_what_each_of_them_costs():
+    assert priced(1000, 4.0, 128).usd == pytest.approx(1000 * bill(trace(0.004)).usd)
+
+
+def test_what_is_provisioned_is_paid_in_steps_of_five_minutes_used_or_not():
+    day = priced(0, 0.0, 1024, provisioned=10, kept_for_s=86_400)
+    assert day.usd == pytest.approx(10 * 86_400 * 0.0000041667)
+    assert priced(0, 0.0, 1024, provisioned=10, kept_for_s=86_100.5).usd == day.usd
+
+
+def test_time_on_provisioned_environments_has_its_own_lower_price():
+    assert priced(0, 0.0, 1024, on_provisioned_s=1000, architecture="arm64").usd == pytest.approx(0.0077778)

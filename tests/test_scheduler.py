@@ -116,6 +116,20 @@ def test_an_environment_nobody_used_for_the_idle_timeout_is_stopped():
     assert scheduler.handle(Tick(), 10) == [Stop(env_id)]
 
 
+def test_the_next_expiry_is_that_of_the_environment_idle_for_longest():
+    scheduler = Scheduler(account_limit=4, idle_timeout_s=10)
+    assert scheduler.next_expiry() is None
+    warm(scheduler, "f:1", now=3)
+    warm(scheduler, "g:1", now=1)
+    assert scheduler.next_expiry() == 11
+
+
+def test_a_tick_at_the_next_expiry_stops_what_expires_whatever_the_rounding():
+    scheduler = Scheduler(account_limit=4, idle_timeout_s=0.1)
+    env_id = warm(scheduler, now=0.7)  # 0.7 + 0.1 - 0.7 < 0.1 in binary
+    assert scheduler.handle(Tick(), scheduler.next_expiry()) == [Stop(env_id)]
+
+
 def test_a_stopped_environment_is_not_stopped_twice():
     scheduler = Scheduler(account_limit=2, idle_timeout_s=10)
     warm(scheduler, now=0)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from labkit.load import ClosedLoop, Load
 from labkit.model import Outcome, Outcomes
+from labkit.simulation import Simulation
 
 if TYPE_CHECKING:
     from labkit.client.lab import Lab
@@ -53,6 +55,10 @@ class DeployedFunction:
     ) -> Outcomes:
         """Measures fresh environments against used ones; see Lab.coldstart."""
         return self._lab().coldstart(self.name, n, event, memory_mb=memory_mb, on_progress=on_progress)
+
+    def simulate(self, load: Load | ClosedLoop, **options: Any) -> Simulation:
+        """A load against this function in virtual time; see Lab.simulate."""
+        return self._lab().simulate(self.name, load, **options)
 
     def function_url(self, *, auth: str = "NONE", invoke_mode: str = "BUFFERED") -> str:
         """An HTTP address that any program can call; see Lab.function_url."""

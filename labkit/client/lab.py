@@ -19,15 +19,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from labkit.client import measured
 from labkit.client.durations import seconds_of
 from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
 from labkit.client.function import DeployedFunction
 from labkit.client.package import build, code_sha256, module_name, pinned, shipped_modules
 from labkit.client.process import EmulatorProcess
 from labkit.client.source import analyse
+from labkit.distributions import Distribution
 from labkit.errors import EmulatorLost, NoClock, PayloadUnreadable
+from labkit.load import ClosedLoop, Load
 from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace
 from labkit.settings import Settings
+from labkit.simulate import Limits, simulate
+from labkit.simulation import Simulation
 
 WARM_PER_COLD = 4
 _T = TypeVar("_T")
@@ -412,6 +417,42 @@ class Lab:
     def _resize(self, name: str, memory_mb: int) -> None:
         if self._call("get_function_configuration", FunctionName=name)["MemorySize"] != memory_mb:
             self._change("update_function_configuration", FunctionName=name, MemorySize=memory_mb)
+
+    def simulate(
+        self,
+        name: str,
+        load: Load | ClosedLoop,
+        *,
+        service: Distribution | float | None = None,
+        init: Distribution | float | None = None,
+        first: Distribution | float | None = None,
+        limits: Limits | None = None,
+        waits: bool = False,
+        seed: int = 0,
+    ) -> Simulation:
+        """Runs a load against the function in virtual time: the emulator's scheduler, and nobody waits.
+
+        Times that are not given are drawn again from those that this lab has measured under this name at this memory,
+        whatever the code was then: call it, or measure its cold starts, first. `limits` are AWS's by default, not this
+        lab's. Raises NotMeasured, BadLoad, UnknownFunction.
+
+        >>> lab.coldstart("predict", 10)
+        >>> lab.simulate("predict", poisson(200, for_s=3600), limits=Limits(reserved=20))
+        <Simulation predict: 719,582 requests in 3600 s, 673,553 served (20 cold), 46,029 throttled, 0 failed>
+        """
+        memory_mb = self.function(name).memory_mb
+        traces = [trace for trace in self.traces(name) if trace.memory_mb == memory_mb]
+        return simulate(
+            load,
+            service=measured.service(name, traces, service),
+            init=measured.init(name, traces, init),
+            first=measured.first(traces, first if first is not None else service),
+            limits=limits,
+            waits=waits,
+            memory_mb=memory_mb,
+            label=name,
+            seed=seed,
+        )
 
     # --- what is seen
 

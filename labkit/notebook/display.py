@@ -12,6 +12,7 @@ from IPython.display import DisplayHandle, display
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.show import data, html, text
+from labkit.simulation import Simulation
 
 PATIENCE_S = 0.5  # nothing is shown before
 BETWEEN_S = 0.1
@@ -71,11 +72,20 @@ def _outcomes_html(outcomes: Outcomes) -> str:
     return html.outcomes(outcomes) + html.figure(plots.png(plots.coldstart(outcomes)), alt, CAPTION)
 
 
+def _simulation_html(simulation: Simulation) -> str:
+    from labkit.show import plots  # as above
+
+    picture = plots.png(plots.simulation(simulation))
+    return html.simulation(simulation) + html.figure(picture, plots.alt_simulation(simulation), SIMULATION_CAPTION)
+
+
+SIMULATION_CAPTION = "Left: means over short stretches of time. Right: how many requests were answered within a time."
 CAPTION = "Left: the parts of a cold start. Right: each dot is one call; a grid line is ten times the one before it."
 
 _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     DeployedFunction: {"text/plain": text.function, "text/html": html.function, data.MIME: data.function},
     Outcome: {"text/plain": text.outcome, "text/html": html.outcome, data.MIME: data.outcome},
+    Simulation: {"text/plain": text.simulation, "text/html": _simulation_html, data.MIME: data.simulation},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},
 }
 

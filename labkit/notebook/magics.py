@@ -11,10 +11,14 @@ from IPython.display import display
 from traitlets import Int, Unicode
 
 from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
+from labkit.client.durations import seconds_of
 from labkit.errors import BadMagicLine, InvocationFailed, nearest
+from labkit.load import PATTERNS, pattern
 from labkit.notebook import cells, grammar
 from labkit.notebook.display import Progress, Shown
 from labkit.show import html, text
+from labkit.simulate import Limits
+from labkit.simulation import Simulation
 
 LAB_ACTIONS = ("status", "stop", "restart", "advance")
 
@@ -144,6 +148,27 @@ class LabMagics(Magics):
             for name in a.name
         ]
         return sum(measured[1:], measured[0])
+
+    @magic_arguments()
+    @argument("name", help="the function's name")
+    @argument("--rate", type=float, required=True, metavar="R", help="requests per second, on average")
+    @argument("--for", dest="duration", required=True, metavar="T", help="how long: 90s, 10m, 1h30m, or seconds")
+    @argument("--pattern", default="poisson", help=f"{', '.join(PATTERNS)} (default: poisson)")
+    @argument("--limit", type=int, metavar="N", help="reserved concurrency (default: none, an account of 1,000)")
+    @argument("--seed", type=int, default=0, help="another number, another course of chance (default: 0)")
+    @line_magic
+    def simulate(self, line: str) -> Simulation:
+        """Run a load against a function in virtual time: an hour takes seconds, and calls nothing.
+
+        Service and init times are drawn from those that this lab has measured: run %coldstart first.
+
+        Example::
+
+            %simulate predict --rate 50 --for 10m --pattern bursts --limit 20
+        """
+        a = grammar.parse(self.simulate, line)
+        load = pattern(a.pattern, a.rate, for_s=seconds_of(a.duration), seed=a.seed)
+        return self.lab_of_kernel.simulate(a.name, load, limits=Limits(reserved=a.limit), seed=a.seed)
 
     @magic_arguments()
     @line_magic

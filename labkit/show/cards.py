@@ -5,6 +5,7 @@ A card is made of rows, tables and sentences. Of variables only the names are ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from typing import Protocol
 from labkit.model import Outcomes
 from labkit.show import measures, stats, words
 from labkit.show.measures import Series, Summary
+from labkit.simulation import Simulation
 
 COLD_START_QUESTION = "Where does the first call spend its time?"
 NOTHING_DEPLOYED = "No function is deployed yet. Begin a cell with %%function NAME to deploy one."
@@ -191,6 +193,54 @@ def _emulator(status: Mapping[str, object]) -> str:
         f"{memory} MB" if memory else "",
     ]
     return ", ".join(fact for fact in facts if fact)
+
+
+# --- a simulation -------------------------------------------------------------------------------------------
+
+SIMULATION_QUESTION = "How many environments does this load need, and what do its requests meet?"
+SIMULATED = (
+    "Simulated in virtual time by the emulator's own scheduler. Service and init times are those that were given or"
+    " measured here, never AWS's."
+)
+
+
+def simulation_title(s: Simulation) -> str:
+    return words.clean(f"{s.label}: {s.load}, for {s.for_s:,g} s")
+
+
+def simulation_rows(s: Simulation) -> Rows:
+    """What became of the requests, how long they took, how many environments that took, and what it costs."""
+    bill = s.bill()
+    peak = max((m.environments for m in s.moments()), default=0.0)
+    rows = [
+        ("requests", f"{len(s):,}: {s.served:,} served, {s.throttled:,} throttled, {s.failed:,} failed"),
+        ("cold starts", f"{s.cold:,} ({words.percent(s.cold_share)} of the calls)"),
+        ("time", _simulated_times(s)),
+        ("concurrency", f"{_few(s.mean_in_system)} on average, {s.peak_in_system:,} at most"),
+        ("environments", f"{len(s.environments.started):,} started, about {peak:,.0f} alive at most"),
+        ("throttled", f"{words.percent(s.throttled_share)}: {_throttles(s)}" if s.throttled else ""),
+        ("cost", f"USD {_few(bill.usd)} for {_few(bill.gb_s)} GB-s (AWS's prices of {bill.prices.as_of})"),
+    ]
+    return tuple((label, words.clean(value)) for label, value in rows if value)
+
+
+def _few(number: float) -> str:
+    """Two digits that say something, however small the number."""
+    digits = 1 - math.floor(math.log10(number)) if number > 0 else 0
+    return f"{number:,.{min(max(digits, 1), 9)}f}"
+
+
+def _simulated_times(s: Simulation) -> str:
+    if not s.served:
+        return ""
+    middle, p95, p99 = (words.duration(time) for time in s.quantiles_s(0.5, 0.95, 0.99))
+    return f"median {middle}, 95 % within {p95}, 99 % within {p99}"
+
+
+def _throttles(s: Simulation) -> str:
+    return (
+        words.listing(f"{count:,} {reason}" for reason, count in s.reasons) if s.reasons else "still in line at the end"
+    )
 
 
 # --- cold and warm calls ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from labkit.billing import billed_ms
 from labkit.model import Outcome, Outcomes
 from labkit.show.cards import Deployed
 from labkit.show.measures import Series, Summary, measure
+from labkit.simulation import Simulation
 
 MIME = "application/vnd.labkit.v1+json"
 LONGEST_PAYLOAD = 2000
@@ -49,6 +50,27 @@ def outcome(o: Outcome) -> Facts:
 def outcomes(o: Outcomes) -> Facts:
     """A comparison: medians with their 95 % intervals, in seconds."""
     return {"kind": "outcomes", "series": [_series(series) for series in measure(o)]}
+
+
+def simulation(s: Simulation) -> Facts:
+    """A simulated load: counts, times in seconds, concurrency, cost."""
+    middle, p99 = s.quantiles_s(0.5, 0.99) if s.served else (None, None)
+    return {
+        "kind": "simulation",
+        "function": s.label,
+        "load": s.load,
+        "for_s": s.for_s,
+        "requests": len(s),
+        "served": s.served,
+        "throttled": s.throttled,
+        "failed": s.failed,
+        "cold": s.cold,
+        "median_s": middle,
+        "p99_s": p99,
+        "mean_in_system": s.mean_in_system,
+        "peak_in_system": s.peak_in_system,
+        "usd": s.bill().usd,
+    }
 
 
 def _series(series: Series) -> Facts:

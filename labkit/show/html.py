@@ -16,6 +16,7 @@ from textwrap import dedent
 from labkit.model import Outcome, Outcomes
 from labkit.show import calls, cards, words
 from labkit.show.cards import Deployed, Table
+from labkit.simulation import Simulation
 
 _LINE = "1px solid var(--jp-border-color2, rgba(128,128,128,.4))"
 _TABLE = "border-collapse:collapse;table-layout:auto;margin:.3em 0 .9em 0;color:inherit;font-size:inherit;border:none"
@@ -63,6 +64,12 @@ def outcomes(o: Outcomes) -> str:
     parts += [_paragraph(sentence) for sentence in found.sentences]
     parts += [_paragraph(" ".join(found.notes), small=True)] if found.notes else []
     return _block(parts)
+
+
+def simulation(s: Simulation) -> str:
+    """A simulated load: what became of its requests, and what it took."""
+    rows = ((label, _escaped(value)) for label, value in cards.simulation_rows(s))
+    return _block([_rows_table(cards.simulation_title(s), rows), _paragraph(cards.SIMULATED, small=True)])
 
 
 def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:

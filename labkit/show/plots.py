@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.model import Outcomes, Trace
 from labkit.show import measures, words
-from labkit.show.cards import COLD_START_QUESTION
+from labkit.show.cards import COLD_START_QUESTION, SIMULATION_QUESTION
 from labkit.show.measures import Series, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from labkit.simulation import Simulation
 
 DOTS_PER_INCH = 160
 WIDTH_IN = 9.6
@@ -116,6 +118,93 @@ def _name_rows(axes: Axes, measured: Sequence[Series]) -> None:
 
 def _short(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+
+
+# --- a simulation -------------------------------------------------------------------------------------------
+
+_MOMENTS = 160
+_SHARES = [i / 400 for i in range(401)]
+_NAMED_SHARES = (200, 380, 396)  # places of 50, 95 and 99 %
+
+
+def simulation(s: Simulation) -> Figure:
+    """Environments and requests over time, what was throttled or cold, and how long requests took.
+
+    >>> plots.png(plots.simulation(lab.simulate("predict", poisson(50, for_s=600))))
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    with style.context("default"):
+        figure = Figure(figsize=(WIDTH_IN, 4.6), layout="constrained")
+        figure.suptitle(SIMULATION_QUESTION, fontsize=13, fontweight="bold")
+        grid = figure.add_gridspec(2, 2, width_ratios=(1.5, 1), height_ratios=(1.6, 1))
+        upper = figure.add_subplot(grid[0, 0])
+        _draw_moments(upper, figure.add_subplot(grid[1, 0], sharex=upper), s)
+        _draw_times(figure.add_subplot(grid[:, 1]), s)
+    figure.set_label(alt_simulation(s))
+    return figure
+
+
+def alt_simulation(s: Simulation) -> str:
+    """What one should see in the figure, with its numbers."""
+    most = max(s.moments(_MOMENTS), key=lambda m: m.environments)
+    median = f" Half of the answers came within {words.duration(s.quantiles_s(0.5)[0])}." if s.served else ""
+    return (
+        f"Requests in the system: {s.mean_in_system:.1f} on average, {s.peak_in_system} at most."
+        f" Environments: about {most.environments:.0f} at most, around {most.start_s:,.0f} s."
+        f" {s.cold:,} of {len(s):,} requests met a cold start, {s.throttled:,} were throttled.{median}"
+    )
+
+
+def _draw_moments(upper: Axes, lower: Axes, s: Simulation) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    moments = s.moments(_MOMENTS)
+    edges = [m.start_s for m in moments] + [s.for_s]
+    look: dict[str, Any] = {"edges": edges, "linewidth": 1.4}
+    upper.stairs([m.environments for m in moments], label="environments", color="#0072B2", linestyle="--", **look)
+    in_system = [m.in_system for m in moments]
+    upper.stairs(in_system, label="requests in the system", color="#E69F00", fill=True, alpha=0.6, edges=edges)
+    upper.set_title("Environments and the requests that they serve", fontsize=10.5)
+    upper.set_ylabel("number")
+    upper.yaxis.set_major_locator(MaxNLocator(integer=True))
+    width = s.for_s / _MOMENTS
+    lower.stairs([m.throttled / width for m in moments], label="throttled", color="#D55E00", hatch="///", **look)
+    cold = [((m.start_s + m.end_s) / 2, m.cold / width) for m in moments if m.cold]  # few among many: dots
+    lower.plot(*zip(*cold, strict=True) if cold else ([], []), "D", label="cold", color="black", markersize=3.5)
+    lower.set_ylabel("requests per s")
+    lower.set_xlabel("time since the start (s)")
+    lower.set_xlim(0, s.for_s)
+    for axes in (upper, lower):
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=8.5, frameon=False, loc="upper right", ncols=2)
+        _plain(axes)
+    upper.tick_params(labelbottom=False)
+    upper.set_ylim(0, 1.3 * max(1.0, *(m.environments for m in moments), *in_system))
+
+
+def _draw_times(axes: Axes, s: Simulation) -> None:
+    axes.set_title("Share of requests answered within a time", fontsize=10.5)
+    axes.set_xlabel("from arrival to answer (ms, logarithmic)")
+    axes.set_ylabel("share (%)")
+    axes.set_ylim(0, 101)
+    axes.set_xscale("log")
+    times_ms = [max(LOWEST_MS, time * 1000) for time in s.quantiles_s(*_SHARES)] if s.served else []
+    axes.step(times_ms, [100 * share for share in _SHARES[: len(times_ms)]], color="#0072B2", where="post")
+    for i in _NAMED_SHARES if times_ms else ():
+        at = (times_ms[i], 100 * _SHARES[i])
+        axes.plot(*at, marker="D", color="black", markersize=4)
+        label = f"{100 * _SHARES[i]:g} %: {words.duration(times_ms[i] / 1000)}"
+        axes.annotate(label, at, xytext=(6, -12), textcoords="offset points", fontsize=9)
+    _log_ticks(axes, times_ms)
+    _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
 
 
 # --- the parts ----------------------------------------------------------------------------------------------

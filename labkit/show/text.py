@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from labkit.model import Outcome, Outcomes
 from labkit.show import calls, cards
 from labkit.show.cards import Deployed, Rows, Table
+from labkit.simulation import Simulation
 
 WIDTH = 100
 
@@ -42,6 +43,11 @@ def outcomes(o: Outcomes) -> str:
     blocks += [_table(table) for table in found.tables]
     blocks += [block for block in (list(found.sentences), _wrapped(found.notes)) if block]
     return "\n\n".join(_join(block) for block in blocks)
+
+
+def simulation(s: Simulation) -> str:
+    """A simulated load: what became of its requests, and what it took."""
+    return _join([cards.simulation_title(s), *_rows(cards.simulation_rows(s)), *_wrapped([cards.SIMULATED])])
 
 
 def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:

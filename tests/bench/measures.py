@@ -1,6 +1,6 @@
 """The measurements: each takes the stage and how often to look, and returns rows.
 
-Warm calls, cold starts, the start of the emulator and of the extension, and memory. What counts as met is decided
+Warm calls, cold starts, the start of the emulator and of the extension, simulation, and memory. What counts as met is decided
 by the targets here; nothing fails on them.
 """
 
@@ -29,7 +29,12 @@ from stage import (
     whole_process_s,
 )
 
+from labkit.actions import Arrived, Finished, Ready
+from labkit.distributions import exponential
 from labkit.emulator.proc import proportional_bytes
+from labkit.load import poisson
+from labkit.scheduler import Scheduler
+from labkit.simulate import simulate
 
 MIB = 1024 * 1024
 PEER = "FastAPI, http.client"
@@ -46,10 +51,12 @@ class Effort:
     cold_sklearn_rounds: int
     start_rounds: int
     memory_rounds: int
+    simulation_rounds: int
+    simulated_s: float
 
 
-FULL = Effort(12, 500, 15, 9, 11, 5)
-QUICK = Effort(2, 25, 2, 1, 1, 1)
+FULL = Effort(12, 500, 15, 9, 11, 5, 7, 2000.0)
+QUICK = Effort(2, 25, 2, 1, 1, 1, 2, 20.0)
 
 
 # --- warm ---------------------------------------------------------------------------------------------------
@@ -237,6 +244,45 @@ def list_functions(endpoint: str) -> None:
 def extension_loaded() -> list[float]:
     """Milliseconds of IPython's start, of the extension's, and how many heavy packages that loaded."""
     return [float(number) for number in json.loads(printed_by(LOAD_EXTENSION))]
+
+
+# --- the simulation -----------------------------------------------------------------------------------------
+
+RATE, SERVICE_S = 100.0, 0.1
+MOST_US = 5.0  # a request: 200,000 a second
+
+
+def simulation(effort: Effort) -> list[Row]:
+    """A warm pool under Poisson arrivals, against the scheduler's own decisions with nothing around them."""
+    forms = {
+        "simulated": lambda: [simulated_us(effort.simulated_s)],
+        "scheduler": lambda: [decided_us(round(RATE * effort.simulated_s))],
+    }
+    found = interleaved(forms, effort.simulation_rounds)
+    return [
+        compared("simulation", f"simulated request (target: {1e6 / MOST_US:,.0f}/s)", "µs",
+                 rounds=found["simulated"], against="the scheduler alone", floor=found["scheduler"],
+                 target=Target(MOST_US, of="median")),
+    ]  # fmt: skip
+
+
+def simulated_us(for_s: float) -> float:
+    started = time.perf_counter()
+    result = simulate(poisson(RATE, for_s=for_s), service=exponential(SERVICE_S), init=0.4)
+    return (time.perf_counter() - started) * 1e6 / len(result)
+
+
+def decided_us(requests: int) -> float:
+    """One environment, a request and its end in turn."""
+    scheduler = Scheduler(account_limit=1)
+    arrived, ready, finished = Arrived("r", "f:1", "f"), Ready("00000001"), Finished("00000001")
+    for event in (arrived, ready, finished):
+        scheduler.handle(event, 0.0)
+    started = time.perf_counter()
+    for _ in range(requests):
+        scheduler.handle(arrived, 1.0)
+        scheduler.handle(finished, 1.0)
+    return (time.perf_counter() - started) * 1e6 / requests
 
 
 # --- memory -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from machine import Neighbours, machine
-from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, start, warm
+from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, simulation, start, warm
 from rows import Row, table
 from stage import prepare_interpreter, stage
 
@@ -56,6 +56,8 @@ def measured(effort: Effort) -> list[Row]:
     prepare_interpreter()
     say("start of the emulator and of the extension")
     started = [*start(effort), *emulator_memory(effort)]
+    say("simulation")
+    virtual = simulation(effort)
     with stage() as everything:
         say("memory of an environment")
         memory = environment_memory(everything, effort)
@@ -63,7 +65,7 @@ def measured(effort: Effort) -> list[Row]:
         colds = cold(everything, effort)
         say("warm calls")
         warms = warm(everything, effort)
-    return [*warms, *colds, *started, *memory]
+    return [*warms, *colds, *started, *memory, *virtual]
 
 
 def say(what: str) -> None:

@@ -19,6 +19,7 @@ import requests
 
 from labkit import Lab
 from labkit.client.lab import as_json
+from labkit.distributions import Distribution
 from labkit.errors import (
     DeployFailed,
     EmulatorLost,
@@ -26,9 +27,11 @@ from labkit.errors import (
     MissingInclude,
     NoClock,
     NoHandler,
+    NotMeasured,
     PayloadUnreadable,
     UnknownFunction,
 )
+from labkit.load import bursts, replay
 from labkit.model import Status
 from labkit.settings import Settings
 
@@ -272,6 +275,38 @@ def test_traces_are_kept_oldest_first(lab):
     f = lab.deploy("f", ECHO)
     ids = [f.invoke().request_id for _ in range(3)]
     assert [t.request_id for t in lab.traces("f")][-3:] == ids
+
+
+def test_a_simulation_decides_as_the_emulator_did_about_the_same_calls(lab):
+    f = lab.deploy("replayed", ECHO)
+    f.coldstart(3)
+    traces = lab.traces("replayed")
+    load = replay([t.arrived_at for t in traces])
+    durations = Distribution("as they came", 0.0, 0.0, lambda random: iter([t.duration_s for t in traces]))
+    result = lab.simulate("replayed", load, service=durations)
+    # %coldstart threw the environment away twice in between; nobody did here
+    assert [bool(cold) for cold in result.requests.cold] == [True] + [False] * 14
+    again = lab.simulate("replayed", replay([t.arrived_at for t in traces[:5]]), service=durations)
+    assert [t.cold for t in again.traces()] == [t.cold for t in traces[:5]]
+
+
+def test_a_simulation_draws_from_what_was_measured_at_the_functions_memory(lab):
+    f = lab.deploy("drawn", ECHO, memory_mb=256)
+    f.coldstart(2)
+    result = f.simulate(bursts(5, every_s=60, for_s=600), seed=1)
+    measured = lab.traces("drawn")
+    assert {t.init_s for t in result.traces() if t.cold} <= {t.init_s for t in measured if t.cold}
+    warm = [t.duration_s for t in measured if not t.cold]
+    for trace in result.traces():
+        assert trace.cold or min(abs(trace.duration_s - d) for d in warm) < 1e-9
+    assert {t.memory_mb for t in result.traces()} == {256}
+
+
+def test_a_function_that_nobody_has_called_can_be_simulated_with_given_times_only(lab):
+    f = lab.deploy("unmeasured", ECHO)
+    with pytest.raises(NotMeasured, match="unmeasured has no measured call"):
+        f.simulate(bursts(1, every_s=1, for_s=2))
+    assert f.simulate(bursts(1, every_s=1, for_s=2), service=0.1, init=0.2).served == 2
 
 
 def test_status_tells_what_runs(lab):

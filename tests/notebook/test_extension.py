@@ -9,7 +9,7 @@ import pytest
 
 from labkit.notebook.completion import candidates
 
-MAGICS = {"line": ["invoke", "coldstart", "functions", "logs", "lab"], "cell": ["function"]}
+MAGICS = {"line": ["invoke", "coldstart", "simulate", "functions", "logs", "lab"], "cell": ["function"]}
 HEAVY = ["sklearn", "scipy", "moto", "boto3", "botocore", "ipywidgets", "matplotlib", "numpy", "requests"]
 
 
@@ -78,6 +78,8 @@ def test_help_shows_every_option_and_an_example(empty_shell, kind):
         ("%invoke pre", ["predict"]),
         ("r = %invoke pre", ["predict"]),
         ("%coldstart predict tr", ["train"]),
+        ("%simulate pre", ["predict"]),
+        ("%simulate predict --ra", ["--rate"]),
         ("%logs ", ["predict", "train"]),
         ("%invoke predict {", []),
         ("%%function new --me", ["--memory"]),

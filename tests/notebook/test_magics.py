@@ -12,6 +12,7 @@ from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.errors import (
     AmbiguousHandler,
     BadDuration,
+    BadLoad,
     BadMagicLine,
     InvocationFailed,
     MissingInclude,
@@ -21,6 +22,8 @@ from labkit.errors import (
     UndefinedNames,
     UnknownFunction,
 )
+from labkit.show import plots
+from labkit.simulation import Simulation
 
 pytestmark = pytest.mark.process
 
@@ -138,6 +141,18 @@ def test_coldstart_takes_memory_sizes(shell):
     ]
 
 
+def test_simulate_runs_a_load_on_measured_times_and_draws(shell):
+    shell.run(ECHO)
+    shell.run("%coldstart echo -n 1")
+    result = shell.run("%simulate echo --rate 20 --for 2m --pattern constant --limit 3")
+    assert isinstance(result, Simulation)
+    assert (len(result), result.label, result.for_s) == (2400, "echo", 120)
+    assert result.peak_in_system <= 3
+    shown = shell.show(result)
+    assert "2,400" in shown["text/plain"]
+    assert plots.alt_simulation(result) in shown["text/html"]
+
+
 def test_functions_lists_what_is_deployed(shell):
     shell.run(ECHO)
     shown = shell.run("%functions")
@@ -204,6 +219,10 @@ def test_records_show_text_html_and_facts(shell):
         ("%invoke echo @none.json", PayloadUnreadable, r"@none\.json"),
         ("%coldstart echo -n 0", BadMagicLine, "at least one"),
         ("%coldstart echo --memory 1;2", BadMagicLine, "whole numbers"),
+        ("%simulate echo --rate 5", BadMagicLine, "required: --for"),
+        ("%simulate echo --rate 5 --for soon", BadDuration, "'soon' is no duration"),
+        ("%simulate echo --rate 5 --for 1m --pattern poison", BadLoad, r"no pattern poison\. Did you mean poisson"),
+        ("%simulate echo --rate 0 --for 1m", BadLoad, "the rate is 0; expected more than 0"),
         ("%logs nothing", UnknownFunction, "No function `nothing`"),
         ("%lab stpo", BadMagicLine, "Did you mean %lab stop"),
         ("%lab advnace 2m", BadMagicLine, "Did you mean %lab advance"),

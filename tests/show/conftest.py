@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from labkit.model import FunctionError, InitPhases, Outcome, Outcomes, Status, Trace
+from labkit.simulate import Limits, simulate
+from labkit.simulation import Simulation
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class FakeFunction:
 @pytest.fixture
 def function() -> type[FakeFunction]:
     return FakeFunction
+
+
+@pytest.fixture
+def simulation() -> Simulation:
+    """Ten requests at once for four environments, then one a second; each call takes 0.5 s, each init 1 s."""
+    return simulate(
+        [0.0] * 10 + [float(t) for t in range(5, 15)],
+        service=0.5, init=1.0, limits=Limits(reserved=4), memory_mb=256, label="predict",
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from labkit.model import Outcome, Status
 from labkit.show import data
+from labkit.simulate import Limits, simulate
 
 
 def test_a_functions_facts_never_hold_its_variables(function):
@@ -95,3 +96,16 @@ def test_any_payload_gives_facts_that_a_notebook_file_can_hold(payload):
     facts = data.outcome(Outcome("f", Status.SUCCESS, payload))
     text = json.dumps(facts, allow_nan=False, ensure_ascii=False)
     assert json.loads(text.encode("utf-8")) == facts
+
+
+def test_a_simulation_is_its_numbers(simulation):
+    facts = data.simulation(simulation)
+    assert (facts["requests"], facts["served"], facts["throttled"], facts["cold"]) == (20, 14, 6, 4)
+    assert (facts["median_s"], facts["peak_in_system"]) == (0.5, 4)
+    assert facts["usd"] == simulation.bill().usd
+
+
+def test_a_simulation_in_which_nothing_was_served_has_no_times():
+    facts = data.simulation(simulate([0.0], service=1.0, limits=Limits(reserved=0)))
+    assert (facts["median_s"], facts["p99_s"]) == (None, None)
+    json.dumps(facts, allow_nan=False)

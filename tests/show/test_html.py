@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import struct
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit.model import FunctionError, Outcome, Outcomes, Status
-from labkit.show import html, text
+from labkit.show import cards, html, text
 
 VOID = {"img"}
 ALLOWED = {"caption", "div", "figcaption", "figure", "img", "li", "p", "pre", "span", "table"}
@@ -170,3 +171,11 @@ def test_a_picture_of_160_dots_per_inch_is_shown_at_its_size_in_inches():
 def test_bytes_that_are_no_picture_are_refused():
     with pytest.raises(ValueError, match="not a PNG"):
         html.figure(b"GIF89a", "", "")
+
+
+def test_a_simulation_is_the_rows_of_its_text(simulation):
+    shown = html.simulation(simulation)
+    assert "predict: given times, for 14.5 s" in shown
+    for label, value in cards.simulation_rows(simulation):
+        assert label in shown
+        assert escape(value) in shown

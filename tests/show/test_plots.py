@@ -10,6 +10,7 @@ import pytest
 
 from labkit.model import Outcome, Outcomes, Status
 from labkit.show import html, plots
+from labkit.simulate import Limits, simulate
 
 
 def axes_of(figure):
@@ -169,3 +170,44 @@ def test_drawing_a_figure_loads_no_pyplot():
         "print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     assert in_a_fresh_interpreter(code) == ["True", "False"]
+
+
+# --- a simulation
+
+
+def test_a_simulations_panels_have_titles_and_axis_labels_with_units(simulation):
+    upper, lower, times = plots.simulation(simulation).axes
+    assert [upper.get_ylabel(), lower.get_ylabel(), lower.get_xlabel()] == [
+        "number", "requests per s", "time since the start (s)",
+    ]  # fmt: skip
+    assert (times.get_xlabel(), times.get_ylabel()) == ("from arrival to answer (ms, logarithmic)", "share (%)")
+    assert plots.simulation(simulation).get_suptitle().endswith("?")
+
+
+def test_a_simulations_steps_are_its_moments(simulation):
+    upper, lower, _ = plots.simulation(simulation).axes
+    environments, in_system = (patch.get_data().values for patch in upper.patches)
+    moments = simulation.moments(len(environments))
+    assert list(environments) == [m.environments for m in moments]
+    assert list(in_system) == [m.in_system for m in moments]
+    width = simulation.for_s / len(moments)
+    assert list(lower.patches[0].get_data().values) == [m.throttled / width for m in moments]
+
+
+def test_a_simulations_named_shares_are_its_quantiles(simulation):
+    assert [t.get_text() for t in plots.simulation(simulation).axes[2].texts] == [
+        "50 %: 500 ms", "95 %: 1,500 ms", "99 %: 1,500 ms",
+    ]  # fmt: skip
+
+
+def test_the_alternative_text_of_a_simulation_says_its_numbers(simulation):
+    assert plots.alt_simulation(simulation) == (
+        "Requests in the system: 0.8 on average, 4 at most. Environments: about 4 at most, around 0 s."
+        " 4 of 20 requests met a cold start, 6 were throttled. Half of the answers came within 500 ms."
+    )
+
+
+def test_a_simulation_in_which_nothing_was_served_still_makes_a_picture():
+    nothing = simulate([0.0, 1.0], service=1.0, limits=Limits(reserved=0))
+    assert plots.png(plots.simulation(nothing)).startswith(b"\x89PNG")
+    assert plots.alt_simulation(nothing).endswith("2 were throttled.")

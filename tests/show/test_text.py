@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -209,3 +211,17 @@ def test_two_series_alike_are_not_ranked(cold):
     traces = [cold(scale) for scale in (0.8, 0.9, 1.0, 1.1, 1.2, 1.3)]
     one, other = (Outcomes(name, tuple(Outcome(name, Status.SUCCESS, trace=t) for t in traces)) for name in "ab")
     assert "First calls compared: a takes about as long (1.0 times, " in text.outcomes(one + other)
+
+
+def test_a_simulation_says_what_became_of_the_requests_and_what_it_took(simulation):
+    assert text.simulation(simulation) == dedent("""\
+        predict: given times, for 14.5 s
+          requests      20: 14 served, 6 throttled, 0 failed
+          cold starts   4 (29 % of the calls)
+          time          median 500 ms, 95 % within 1,500 ms, 99 % within 1,500 ms
+          concurrency   0.76 on average, 4 at most
+          environments  4 started, about 4 alive at most
+          throttled     30 %: 6 ReservedFunctionConcurrentInvocationLimitExceeded
+          cost          USD 0.000049 for 2.8 GB-s (AWS's prices of 2025-08-01)
+        Simulated in virtual time by the emulator's own scheduler. Service and init times are those that
+        were given or measured here, never AWS's.""")
