@@ -287,7 +287,7 @@ class Sandbox:
     def terminate_runtime(self) -> None:
         """Asks the runtime alone to end."""
         if self._process is not None and self._returncode is None:
-            self._process.send_signal(signal.SIGTERM)
+            _signal_main_thread(self._process, signal.SIGTERM)
 
     def kill_members(self, spared: Iterable[str]) -> None:
         """Ends the runtime and all extensions but these."""
@@ -342,3 +342,15 @@ def _group_of(pid: int) -> int:
         return os.getpgid(pid)
     except ProcessLookupError:
         return -1
+
+
+def _signal_main_thread(process: subprocess.Popen[bytes], number: int) -> None:
+    """Python's signal handlers run in the main thread, which does not wake for a signal that another thread took.
+
+    A signal to the whole process may go to another one: a main thread that was just thawed has one pending already.
+    """
+    tgkill = getattr(ctypes.CDLL(None), "tgkill", None)
+    if tgkill is None:
+        process.send_signal(number)
+    else:
+        tgkill(process.pid, process.pid, number)
