@@ -11,15 +11,16 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
-
-import httpcore
 
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Verifier
 from labkit.errors import RequestAborted, ServicesNotStarted
+
+if TYPE_CHECKING:
+    import httpcore
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -68,6 +69,8 @@ class Forwarding:
         return caller is not None and caller.service != "lambda"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        import httpcore  # a cold path: most labs never come here
+
         headers = dict(scope["headers"])
         caller = caller_of(headers, scope["query_string"])
         if caller and self._verifier and not self._verifier.knows(caller.access_key_id):
@@ -87,6 +90,8 @@ class Forwarding:
 
 
 def _request(scope: Scope, receive: Receive) -> httpcore.Request:
+    import httpcore  # as above
+
     query: bytes = scope["query_string"]
     target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
     fields = [(name, value) for name, value in scope["headers"] if name not in NOT_PASSED_ON]

@@ -13,10 +13,12 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpcore
+from typing import TYPE_CHECKING
 
 from labkit.errors import ServicesNotStarted
+
+if TYPE_CHECKING:
+    import httpcore
 
 START_S = 60.0
 STOP_S = 2.0
@@ -99,6 +101,8 @@ class Services:
         if line != READY:
             await _end(process)
             raise ServicesNotStarted(f"moto ended with status {process.returncode} as it started.")
+        import httpcore  # a cold path: most labs never come here
+
         return _Running(process, httpcore.AsyncConnectionPool(uds=str(path), max_connections=None))
 
     async def stop(self) -> None:

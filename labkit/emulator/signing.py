@@ -38,10 +38,6 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-import botocore.credentials
-from botocore.auth import SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-
 from labkit.errors import (
     IncompleteSignature,
     InvalidSignature,
@@ -76,9 +72,6 @@ class Credentials:
     secret_access_key: str = field(repr=False)
     session_token: str = field(default="", repr=False)
 
-    def botocore(self) -> botocore.credentials.Credentials:
-        return botocore.credentials.Credentials(self.access_key_id, self.secret_access_key, self.session_token or None)
-
 
 @dataclass(frozen=True, slots=True)
 class Presigner:
@@ -88,8 +81,15 @@ class Presigner:
     region: str
 
     def __call__(self, address: str) -> str:
+        # a cold path: together they cost a fifth of the emulator's start
+        from botocore.auth import SigV4QueryAuth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials as Signer
+
+        known = self.credentials
+        signer = Signer(known.access_key_id, known.secret_access_key, known.session_token or None)
         request = AWSRequest("GET", address)
-        SigV4QueryAuth(self.credentials.botocore(), "lambda", self.region, expires=LOCATION_S).add_auth(request)
+        SigV4QueryAuth(signer, "lambda", self.region, expires=LOCATION_S).add_auth(request)
         return str(request.url)
 
 
