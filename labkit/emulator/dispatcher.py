@@ -182,7 +182,7 @@ class Dispatcher:
         now = time.monotonic()
         moving = [e for e in self.environments.values() if e.moving]
         for environment in moving:
-            environment.watch(now)
+            environment.watch(now, crowd=len(moving))
         self._watching = bool(moving) or bool(self._starts)
         if self._watching:
             self._loop.call_later(WATCH_S, self._watch)

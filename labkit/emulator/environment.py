@@ -8,7 +8,8 @@ log stream stay, and the next `assign` starts a new process whose init counts ag
 
 Free from its *response* on, not from its next poll: the official client needs 118 microseconds in between.
 Frozen (SIGSTOP of the tree) when it has polled and nothing came for FREEZE_AFTER_S, so that a caller in a loop does
-not pay for two signals a call; thawed before the next event is written.
+not pay for two signals a call; thawed before the next event is written. Where several move, each is given so many
+times longer: under load each waits for its turn, and signals would take a third of the emulator's time.
 With extensions a caller has its answer at the runtime's response too, but the environment is free only when the
 runtime and all that hear of invocations have asked again. That time is in REPORT's duration and under the function's
 timeout (Lambda bills it: docs "Lambda extensions"). What ends is shut down as run.py says; no caller waits for that.
@@ -126,8 +127,11 @@ class Environment:
         elif self._run.shutdown is None:
             self._run.end("spindown")
 
-    def watch(self, now: float) -> None:
-        """Looks at deadlines and memory while something runs, and freezes what has nothing to do."""
+    def watch(self, now: float, *, crowd: int = 1) -> None:
+        """Looks at deadlines and memory while something runs, and freezes what has nothing to do.
+
+        `crowd`: how many environments move now, this one included.
+        """
         run = self._run
         if run is None:
             return
@@ -136,7 +140,7 @@ class Environment:
         elif run.over:
             return
         elif self.phase is Phase.IDLE:
-            run.freeze_when_due(now)
+            run.freeze_when_due(now, crowd)
         else:
             self._check_limits(run, now)
 

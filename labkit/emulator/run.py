@@ -94,8 +94,9 @@ class Run:
     def init_deadline(self, limit_s: float) -> float:
         return self.spawned + limit_s if self.restoring is None else self.restoring + RESTORE_TIMEOUT_S
 
-    def freeze_when_due(self, now: float) -> None:
-        if self.parked is not None and not self.frozen and now - self.parked_at >= FREEZE_AFTER_S:
+    def freeze_when_due(self, now: float, crowd: int = 1) -> None:
+        """Freezes what has been waiting for long enough, among so many that move."""
+        if self.parked is not None and not self.frozen and now - self.parked_at >= FREEZE_AFTER_S * crowd:
             self.frozen = True
             self.sandbox.freeze()
 

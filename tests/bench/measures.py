@@ -1,6 +1,6 @@
 """The measurements: each takes the stage and how often to look, and returns rows.
 
-Warm calls, cold starts, the start of the emulator and of the extension, simulation, and memory. What counts as met is decided
+Warm calls, throughput, cold starts, the start of the emulator and of the extension, simulation, and memory. What counts as met is decided
 by the targets here; nothing fails on them.
 """
 
@@ -53,10 +53,12 @@ class Effort:
     memory_rounds: int
     simulation_rounds: int
     simulated_s: float
+    flood_rounds: int
+    flood_s: float
 
 
-FULL = Effort(12, 500, 15, 9, 11, 5, 7, 2000.0)
-QUICK = Effort(2, 25, 2, 1, 1, 1, 2, 20.0)
+FULL = Effort(12, 500, 15, 9, 11, 5, 7, 2000.0, 5, 2.0)
+QUICK = Effort(2, 25, 2, 1, 1, 1, 2, 20.0, 1, 0.3)
 
 
 # --- warm ---------------------------------------------------------------------------------------------------
@@ -118,6 +120,28 @@ def timed(call: Callable[[], bytes], n: int) -> list[float]:
     finally:
         gc.enable()
     return times
+
+
+# --- throughput ---------------------------------------------------------------------------------------------
+
+CONNECTIONS = (1, 8, 32)
+
+
+def throughput(stage: Stage, effort: Effort) -> list[Row]:
+    """Many connections, environments scaling out, against two workers of the same web server."""
+    ours, peers = invocation_line(stage.lab, "echo"), peer_line(stage.peers, "echo")
+    forms: dict[str, Callable[[], list[float]]] = {}
+    for n in CONNECTIONS:
+        ours.flood(n, effort.flood_s)  # the environments that it takes are there
+        forms[f"labkit {n}"] = lambda n=n: [1e6 / ours.flood(n, effort.flood_s)]
+        forms[f"peer {n}"] = lambda n=n: [1e6 / peers.flood(n, effort.flood_s)]
+    found = interleaved(forms, effort.flood_rounds)
+    return [
+        compared(f"throughput_{n}", f"a request's share of time: echo, {n} connections", "µs",
+                 rounds=found[f"labkit {n}"], against="FastAPI, 2 workers", floor=found[f"peer {n}"],
+                 target=Target(1.0) if n > 1 else None)
+        for n in CONNECTIONS
+    ]  # fmt: skip
 
 
 # --- cold ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The peer of a warm call: FastAPI and uvicorn serve the same handlers in their own process, without isolation.
 
-    python peer.py HANDLER...        in the folder of the handlers' modules
+    python peer.py WORKERS HANDLER...        in the folder of the handlers' modules
 
 Prints its address when it accepts connections, and ends when its standard input does. `POST /HANDLER` decodes the
 event, calls `HANDLER.handler(event, None)` and encodes the answer, in the words that FastAPI's tutorial uses.
@@ -42,14 +42,17 @@ def end_with_parent() -> None:
     os._exit(0)
 
 
-def main(names: Sequence[str]) -> None:
+def main(workers: int, names: Sequence[str]) -> None:
     sys.path.insert(0, os.getcwd())
     app = application(names)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    listener.listen(64)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    listener.listen(256)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    for _ in range(workers - 1):  # they share the socket
+        if os.fork() == 0:
+            break
+    threading.Thread(target=end_with_parent, daemon=True).start()
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -64,4 +67,4 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(int(sys.argv[1]), sys.argv[2:])

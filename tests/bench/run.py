@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from machine import Neighbours, machine
-from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, simulation, start, warm
+from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, simulation, start, throughput, warm
 from rows import Row, table
 from stage import prepare_interpreter, stage
 
@@ -65,6 +65,8 @@ def measured(effort: Effort) -> list[Row]:
         colds = cold(everything, effort)
         say("warm calls")
         warms = warm(everything, effort)
+        say("throughput")
+        warms += throughput(everything, effort)
     return [*warms, *colds, *started, *memory, *virtual]
 
 

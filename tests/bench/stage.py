@@ -49,10 +49,11 @@ SETTLE_S = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The running lab, the peer's address and the folder of the handlers."""
+    """The running lab, the peers' addresses and the folder of the handlers."""
 
     lab: Lab
     peer: str
+    peers: str  # the same with two workers
     folder: Path
 
 
@@ -66,8 +67,9 @@ def stage() -> Iterator[Stage]:
         # a lab of our own, wherever the notebooks of this machine are attached to
         lab = stack.enter_context(Lab(settings=replace(Settings.from_environment(os.environ), endpoint="")))
         deploy(lab, folder)
-        _, peer = stack.enter_context(running(str(HERE / "peer.py"), "echo", "sklearn_price", folder=folder))
-        yield Stage(lab, peer, folder)
+        _, peer = stack.enter_context(running(str(HERE / "peer.py"), "1", "echo", "sklearn_price", folder=folder))
+        _, peers = stack.enter_context(running(str(HERE / "peer.py"), "2", "echo", folder=folder))
+        yield Stage(lab, peer, peers, folder)
 
 
 def prepare_interpreter() -> None:
@@ -139,6 +141,7 @@ class Line:
     """One keep-alive connection that posts the same event again and again, signed once (good for five minutes)."""
 
     def __init__(self, address: str, path: str, event: object, *, keys: Mapping[str, str] | None = None) -> None:
+        self._address = address
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=TIMEOUT_S)
         self._path, self._body = path, json.dumps(event).encode()
         self._headers = {"Content-Type": "application/json"}
@@ -147,6 +150,21 @@ class Line:
             credentials = Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
             SigV4Auth(credentials, "lambda", keys["region_name"]).add_auth(request)
             self._headers = dict(request.headers)
+
+    def flood(self, connections: int, seconds: float) -> float:
+        """Requests per second over so many connections. Raises RuntimeError if one was not answered with 200."""
+        port = self._address.rpartition(":")[2]
+        fields = {"Host": urlsplit(self._address).netloc, "Content-Length": str(len(self._body)), **self._headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        request = f"POST {self._path} HTTP/1.1\r\n{head}\r\n".encode() + self._body
+        answer = subprocess.run(
+            [sys.executable, str(HERE / "flood.py"), port, str(connections), str(seconds)],
+            input=request, stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        count, failed = map(int, answer.stdout.split())
+        if failed or not count:
+            raise RuntimeError(f"{self._path}: {failed} of {count} requests were not answered with 200")
+        return count / seconds
 
     def call(self) -> bytes:
         self._connection.request("POST", self._path, self._body, self._headers)

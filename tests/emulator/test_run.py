@@ -7,7 +7,7 @@ import json
 import pytest
 
 from labkit.emulator.extensions import Extensions
-from labkit.emulator.run import Run
+from labkit.emulator.run import FREEZE_AFTER_S, Run
 from labkit.model import Status
 
 
@@ -32,6 +32,26 @@ def make_run():
         return Run(FakeSandbox(), 100.0, Extensions(FakeHost(), names, {}), snap_start)
 
     return make
+
+
+def test_what_waits_is_frozen_once_after_a_while(make_run):
+    run = make_run()
+    run.freeze_when_due(200.0)
+    run.parked, run.parked_at = object(), 100.0
+    run.freeze_when_due(100.0 + FREEZE_AFTER_S / 2)
+    assert run.sandbox.done == []
+    for _ in range(2):
+        run.freeze_when_due(100.0 + 2 * FREEZE_AFTER_S)
+    assert run.sandbox.done == ["freeze"]
+
+
+def test_in_a_crowd_it_is_frozen_later(make_run):
+    run = make_run()
+    run.parked, run.parked_at = object(), 100.0
+    run.freeze_when_due(100.0 + 30 * FREEZE_AFTER_S, crowd=32)
+    assert run.sandbox.done == []
+    run.freeze_when_due(100.0 + 33 * FREEZE_AFTER_S, crowd=32)
+    assert run.sandbox.done == ["freeze"]
 
 
 def test_without_extensions_the_processes_are_killed_at_once(make_run):
