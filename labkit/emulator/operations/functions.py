@@ -194,6 +194,7 @@ def publish(account: Account, function: Function, description: str | None = None
         revision_id=revision_id,
     )
     function.published[number] = version
+    account.dispatcher.published(version)
     function.touch()
     return describe(version) | PENDING
 
