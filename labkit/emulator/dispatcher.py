@@ -38,10 +38,19 @@ class Maker(Protocol):
     ) -> Environment: ...
 
 
+class Snapshot(Protocol):
+    """A template, ready or not. `failed`: its init did."""
+
+    failed: bool
+
+    async def settled(self) -> None: ...
+
+
 class Snapshots(Protocol):
     """The templates of versions with SnapStart."""
 
-    def of(self, version: FunctionVersion) -> object: ...
+    def of(self, version: FunctionVersion) -> Snapshot | None: ...
+    def known(self, version: FunctionVersion) -> Snapshot | None: ...
     def forget(self, key: str) -> None: ...
     async def stop(self) -> None: ...
 
@@ -77,6 +86,10 @@ class Dispatcher:
         """A version was published: the snapshot that it may ask for is made."""
         if self._snapshots:
             self._snapshots.of(version)
+
+    def snapshot(self, version: FunctionVersion) -> Snapshot | None:
+        """What was begun when it was published."""
+        return self._snapshots.known(version) if self._snapshots else None
 
     def reserve(self, reserved: Mapping[str, int]) -> None:
         """What functions have for themselves, of the account's concurrency."""

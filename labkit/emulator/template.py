@@ -78,7 +78,7 @@ class Template:
         variables: Mapping[str, str],
         obstacle: str = "",
     ) -> None:
-        self.ready = False
+        self.ready = self.failed = False  # failed: the init did
         self._version, self._stream, self._argv, self._variables = version, stream, argv, variables
         self._loop = asyncio.get_running_loop()
         self._settled, self._ended = asyncio.Event(), asyncio.Event()
@@ -205,6 +205,7 @@ class Template:
             status, error_type = ("timeout", None) if self._overdue else ("error", self._init.error_type)
             fallen = error_type or (None if self._overdue else "Runtime.ExitError")
             self._stream.end_init(time.monotonic() - self._spawned, status=status, error_type=fallen)
+            self.failed = True
         self._close()
         self._ended.set()
         if self._sandbox:
@@ -240,6 +241,10 @@ class Templates:
         if version.key not in self._known:
             self._known[version.key] = self._make(version)
         return self._known[version.key]
+
+    def known(self, version: FunctionVersion) -> Template | None:
+        """The version's template, if it was ever begun."""
+        return self._known.get(version.key)
 
     def forget(self, key: str) -> None:
         """Nothing will ask for this version any more."""

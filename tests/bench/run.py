@@ -21,6 +21,7 @@ from pathlib import Path
 from machine import Neighbours, machine
 from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, start, warm
 from rows import Row, table
+from snapstart import snap_start
 from stage import prepare_interpreter, stage
 
 
@@ -63,7 +64,9 @@ def measured(effort: Effort) -> list[Row]:
         colds = cold(everything, effort)
         say("warm calls")
         warms = warm(everything, effort)
-    return [*warms, *colds, *started, *memory]
+        say("SnapStart")
+        snaps = snap_start(everything, effort.memory_rounds)
+    return [*warms, *colds, *snaps, *started, *memory]
 
 
 def say(what: str) -> None:
