@@ -5,6 +5,10 @@ restored from that. Here the image is a process, the template, which stands stil
 restore (runtime/template.py), and a restore is a fork of it. `Templates` keeps them: one is made when its version is
 published, or at first need after a restart, and ends when nothing uses the version any more.
 
+A template that dies takes its environments with it, and the next ones are started plainly. To the memory limit counts
+an environment's whole resident set, pages that it shares with the template included: on AWS each has all of the image
+to itself. Pages of files that it has not touched since the fork are not in it.
+
 What cannot be forked is started as any other environment, and the log says why: a module that left threads running
 (they would be missing after the fork), a version with extensions (processes and threads of their own), and a system
 that is not Linux. So is what failed in the template: its caller gets the error of the init that is then his own.
@@ -232,7 +236,7 @@ class Templates:
     def __init__(self, make: Callable[[FunctionVersion], Template]) -> None:
         self._make = make
         self._known: dict[str, Template] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[asyncio.Task[None], Template] = {}
 
     def of(self, version: FunctionVersion) -> Template | None:
         """The version's template, which is begun if it is not there; None where there is nothing to snapshot."""
@@ -251,8 +255,8 @@ class Templates:
         template = self._known.pop(key, None)
         if template:
             task = asyncio.get_running_loop().create_task(template.stop())
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            self._ending[task] = template
+            task.add_done_callback(self._ending.pop)
 
     async def stop(self) -> None:
         for key in list(self._known):
@@ -261,5 +265,5 @@ class Templates:
 
     def pids(self) -> Iterator[int]:
         """Of their processes."""
-        for template in self._known.values():
+        for template in (*self._known.values(), *self._ending.values()):
             yield from template.pids

@@ -8,8 +8,8 @@ and its loop there. The image that all share is the template's memory, copied by
     emulator --order, descriptors--> template --fork--> middle, ends --fork--> environment
     emulator <--its process id------ template <--pipe---'
 
-The process between makes the environment an orphan, which the emulator adopts: it ends with the emulator's care and
-not with the template's. It does nothing until the emulator, which knows its id by then, has written to its lifeline.
+The process between makes the environment an orphan, which the emulator adopts, so that it can wait for its end. It does
+nothing until the emulator, which knows its id by then, has written to its lifeline.
 
 What an environment has of its own: id, process group, lifeline, output, `/tmp` (with a copy of what the init left
 there) and the variables of the order. `random` is seeded anew by the interpreter itself after every fork; what
