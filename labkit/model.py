@@ -136,8 +136,9 @@ class Trace:
     """The one record that an invocation leaves: plots, bills, checks and REPORT lines are functions of it.
 
     `queued_s`: from the request's arrival until its event is handed to the handler, init included.
-    `init_s` is None on a warm invocation, and where SnapStart restored the environment: then it is `restore_s`, the
-    hooks after the restore. `duration_s` is the handler's own time and, as in REPORT, that of the extensions after it.
+    `init_s` is None on a warm invocation, and where SnapStart restored the environment: then it is `restore_s`, from
+    its order to its first poll, hooks included. `duration_s` is the handler's own time and, as in REPORT, that of the
+    extensions after it.
     """
 
     request_id: str

@@ -135,7 +135,7 @@ HOMES = {
     "httpcore": {"services", "forwarding"},
     "labkit.scheduler": {"dispatcher", "composition"},
     "labkit.actions": {"dispatcher"},
-    "labkit.emulator.sandbox": {"environment", "environments", "run", "server"},
+    "labkit.emulator.sandbox": {"environment", "environments", "run", "server", "template"},
 }
 
 

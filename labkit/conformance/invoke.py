@@ -261,7 +261,7 @@ BEHAVIOURS = (
         API,
         ["CallerRateLimitExceeded", "ConcurrentSnapshotCreateLimitExceeded"],
         lambda trial: [],
-        excuse="The API of a lab has no rate of its own to exceed, and nothing here makes snapshots.",
+        excuse="The API of a lab has no rate of its own to exceed, and snapshots may be made all at once.",
     ),
     row("one request id in header, context, START, END and REPORT", REC, [True] * 4, one_request_id),
 )

@@ -14,7 +14,7 @@ from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
-from labkit.emulator.environments import maker
+from labkit.emulator.environments import Workshop
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
@@ -29,6 +29,7 @@ from labkit.emulator.restore import restore
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
+from labkit.emulator.template import Templates
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
@@ -42,13 +43,18 @@ class Composition:
     app: FrontDoor
     dispatcher: Dispatcher
     services: Services
+    templates: Templates
     queue: EventQueue
     store: Store | None
 
     def pids(self) -> Iterable[int]:
         """Processes that are somebody's here."""
         moto = [self.services.pid] if self.services.pid else []
-        return [*moto, *(pid for environment in self.dispatcher.environments.values() for pid in environment.pids)]
+        return [
+            *moto,
+            *self.templates.pids(),
+            *(pid for environment in self.dispatcher.environments.values() for pid in environment.pids),
+        ]
 
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""
@@ -70,9 +76,12 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
     services = Services(scratch, account_id=settings.account_id)
     clients = Clients(endpoint, user, region=settings.region)
+    workshop = Workshop(settings, role, recorder, packages, scratch / "environments")
+    templates = Templates(workshop.template)
     dispatcher = Dispatcher(
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
-        maker(settings, role, recorder, packages, scratch / "environments"),
+        workshop.environments(templates.of),
+        templates,
     )
     invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
     account = Account(
@@ -94,7 +103,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, queue, store)
+    return Composition(app, dispatcher, services, templates, queue, store)
 
 
 def _invoking(

@@ -38,13 +38,31 @@ class Maker(Protocol):
     ) -> Environment: ...
 
 
+class Snapshot(Protocol):
+    """A template, ready or not. `failed`: its init did."""
+
+    failed: bool
+
+    async def settled(self) -> None: ...
+
+
+class Snapshots(Protocol):
+    """The templates of versions with SnapStart."""
+
+    def of(self, version: FunctionVersion) -> Snapshot | None: ...
+    def known(self, version: FunctionVersion) -> Snapshot | None: ...
+    def forget(self, key: str) -> None: ...
+    async def stop(self) -> None: ...
+
+
 class Dispatcher:
     """See the module's docstring."""
 
-    def __init__(self, scheduler: Scheduler, make: Maker) -> None:
+    def __init__(self, scheduler: Scheduler, make: Maker, snapshots: Snapshots | None = None) -> None:
         self.environments: dict[str, Environment] = {}
         self._scheduler = scheduler
         self._make = make
+        self._snapshots = snapshots
         self._waiting: dict[str, Invocation] = {}
         self._versions: dict[str, FunctionVersion] = {}
         self._retired: set[str] = set()
@@ -63,6 +81,15 @@ class Dispatcher:
         self._versions[version.key] = version
         self._waiting[invocation.request_id] = invocation
         self._tell(rules.Arrived(invocation.request_id, version.key, version.config.name))
+
+    def published(self, version: FunctionVersion) -> None:
+        """A version was published: the snapshot that it may ask for is made."""
+        if self._snapshots:
+            self._snapshots.of(version)
+
+    def snapshot(self, version: FunctionVersion) -> Snapshot | None:
+        """What was begun when it was published."""
+        return self._snapshots.known(version) if self._snapshots else None
 
     def reserve(self, reserved: Mapping[str, int]) -> None:
         """What functions have for themselves, of the account's concurrency."""
@@ -103,6 +130,8 @@ class Dispatcher:
         used = {e.version.key for e in self.environments.values()} | {i.version.key for i in self._waiting.values()}
         for key in self._retired - used:
             self._versions.pop(key, None)
+            if self._snapshots:
+                self._snapshots.forget(key)
         self._retired &= used
 
     async def stop(self) -> None:
@@ -115,6 +144,8 @@ class Dispatcher:
         while self.environments:
             self._ended.clear()
             await self._ended.wait()
+        if self._snapshots:
+            await self._snapshots.stop()
 
     # --- what the scheduler says
 

@@ -34,6 +34,7 @@ from labkit.emulator.run import Run
 from labkit.emulator.runtime_api import Channel, Verdict, event_message
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.streaming import Reception
+from labkit.emulator.template import Template
 from labkit.model import InitPhases, Phase, Status, Trace
 
 INIT_TIMEOUT_S = 10.0
@@ -58,6 +59,7 @@ class Environment:
         record: Callable[[Trace], None],
         notify: Callable[[Environment, str], None],
         provisioned: bool = False,
+        template: Template | None = None,
     ) -> None:
         self.env_id = env_id
         self.provisioned = provisioned
@@ -72,6 +74,7 @@ class Environment:
         self._notify = notify
         self._record = record
         self._sandbox = sandbox(self)
+        self._template = template  # of SnapStart: it is forked from this one, if that is ready
         self._server: asyncio.Server | None = None
         self._run: Run | None = None
         self._entry = Entry()
@@ -91,8 +94,9 @@ class Environment:
         """Opens the Runtime API and starts the first process. Raises OSError if the machine cannot."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._channel, "127.0.0.1", 0)
+        if self._template:
+            await self._template.settled()
         if self.phase is Phase.INIT:
-            self.stream.begin_init()
             self._spawn()
         else:  # stopped meanwhile
             self._server.close()
@@ -200,10 +204,18 @@ class Environment:
         about = about_function(version.config, version.version, version.arn)
         extensions = Extensions(self, [Path(path).name for path in self._paths], about)
         run = self._run = Run(self._sandbox, time.monotonic(), extensions, snap_start)
+        if self._template and self._template.ready:
+            self.stream.begin_restore()
+            run.restore(self._template, variables, otherwise=lambda: self._spawn_again(without_template=True))
+            return
+        if self.phase is Phase.INIT:
+            self.stream.begin_init()
         if not run.start(self._argv, variables, self._paths):
             self._give_up(run, "failure")
 
-    def _spawn_again(self) -> None:
+    def _spawn_again(self, *, without_template: bool = False) -> None:
+        if without_template:
+            self._template = None
         try:
             self._spawn()
         except OSError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,50 +18,93 @@ from labkit.emulator.recorder import LogStream, Recorder
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.signing import Credentials
+from labkit.emulator.template import Template
 from labkit.emulator.variables import initialization_type, module_folders, process_variables
 from labkit.settings import Settings
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "runtime" / "bootstrap.py"
+OWN_PATHS = tuple(path for path in sys.path if path and Path(path).exists())
 
 
-def maker(settings: Settings, role: Credentials, recorder: Recorder, packages: PackageStore, folder: Path) -> Maker:
-    start = [sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}", settings.runtime_client, sys.prefix]
-    own_paths = tuple(path for path in sys.path if path and Path(path).exists())
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Makes environments and SnapStart's templates, of the same parts, in `folder`."""
 
-    def make(
-        env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None], *, provisioned: bool
-    ) -> Environment:
-        opt = packages.opt_of([layer.package for layer in version.layers])
-        paths = (*(module_folders(opt) if opt else ()), *own_paths)
-        variables = {
-            **process_variables(version, region=settings.region, credentials=role, opt=opt, paths=paths),
-            "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type(version, provisioned=provisioned),
-        }
-        stream = log_stream(recorder, version, initialization_type=variables["AWS_LAMBDA_INITIALIZATION_TYPE"])
+    settings: Settings
+    role: Credentials
+    recorder: Recorder
+    packages: PackageStore
+    folder: Path
 
-        def sandbox(environment: Environment) -> Sandbox:
-            return Sandbox(
-                folder / env_id,
-                packages.folder_of(version.package),
-                on_output=environment.on_output,
-                on_exit=environment.on_exit,
-                on_member_exit=environment.on_member_exit,
+    def environments(self, template_of: Callable[[FunctionVersion], Template | None]) -> Maker:
+        """What makes environments, forked where their version has a template."""
+
+        def make(
+            env_id: str, version: FunctionVersion, notify: Callable[[Environment, str], None], *, provisioned: bool
+        ) -> Environment:
+            parts = self._parts(version, provisioned=provisioned)
+            return Environment(
+                env_id,
+                version,
+                sandbox=lambda environment: self._sandbox(env_id, version, environment),
+                stream=parts.stream,
+                argv=[*self._start(), *parts.paths],
+                variables=parts.variables,
+                extensions=parts.extensions,
+                record=self.recorder.record,
+                notify=notify,
+                provisioned=provisioned,
+                template=None if provisioned else template_of(version),
             )
 
-        return Environment(
-            env_id,
+        return make
+
+    def template(self, version: FunctionVersion) -> Template:
+        parts = self._parts(version, provisioned=False)
+        return Template(
             version,
-            sandbox=sandbox,
-            stream=stream,
-            argv=[*start, *paths],
-            variables=variables,
-            extensions=executables(opt) if opt else (),
-            record=recorder.record,
-            notify=notify,
-            provisioned=provisioned,
+            sandbox=lambda template: self._sandbox(f"template-{secrets.token_hex(8)}", version, template),
+            stream=parts.stream,
+            argv=[*self._start(control=",{control}"), *parts.paths],
+            variables=parts.variables,
+            obstacle="it has extensions" if parts.extensions else "",
         )
 
-    return make
+    def _start(self, control: str = "") -> list[str]:
+        client = self.settings.runtime_client + control
+        return [sys.executable, "-I", "-S", str(BOOTSTRAP), "{lifeline}", "{report}", client, sys.prefix]
+
+    def _sandbox(self, name: str, version: FunctionVersion, owner: Environment | Template) -> Sandbox:
+        on_member_exit = {"on_member_exit": owner.on_member_exit} if isinstance(owner, Environment) else {}
+        return Sandbox(
+            self.folder / name,
+            self.packages.folder_of(version.package),
+            on_output=owner.on_output,
+            on_exit=owner.on_exit,
+            **on_member_exit,
+        )
+
+    def _parts(self, version: FunctionVersion, *, provisioned: bool) -> Parts:
+        opt = self.packages.opt_of([layer.package for layer in version.layers])
+        paths = (*(module_folders(opt) if opt else ()), *OWN_PATHS)
+        kind = initialization_type(version, provisioned=provisioned)
+        variables = process_variables(version, region=self.settings.region, credentials=self.role, opt=opt, paths=paths)
+        return Parts(
+            paths,
+            {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": kind},
+            log_stream(self.recorder, version, initialization_type=kind),
+            executables(opt) if opt else (),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an environment and its template have in kind."""
+
+    paths: tuple[str, ...]  # where modules are found behind the task root
+    variables: Mapping[str, str]
+    stream: LogStream
+    extensions: Sequence[str]
 
 
 def log_stream(recorder: Recorder, version: FunctionVersion, *, initialization_type: str) -> LogStream:

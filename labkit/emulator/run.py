@@ -4,16 +4,16 @@ Owns what is true of these processes and is over with them; the environment owns
 order of the Runtime API's calls, when an init or an answered invocation is over, and how processes are ended.
 
 The runtime begins when the external extensions have registered; the init is over when it and all extensions have
-asked for an event. With SnapStart the hooks before the snapshot and after the restore really run, and the process
-goes through both every time: no image of its memory is kept, so the init's time is saved on the bill and in REPORT,
-not on the clock.
+asked for an event. With SnapStart the runtime is forked from its version's template (template.py), and its restore is
+over when it asks for an event. Where there is no template it goes through its init and both kinds of hooks every time:
+then the init's time is saved on the bill and in REPORT, not on the clock.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +23,13 @@ from labkit.emulator.endings import error_body, error_type_of, exit_words, timeo
 from labkit.emulator.extensions import NOT_ALLOWED, RUNTIME_ONLY, Extensions
 from labkit.emulator.recorder import phases_of
 from labkit.emulator.runtime_api import Channel, Verdict
-from labkit.emulator.sandbox import Sandbox
+from labkit.emulator.sandbox import Forks, Sandbox
 from labkit.emulator.shutdown import Due, Shutdown
 from labkit.model import InitPhases, Status
 
 FREEZE_AFTER_S = 0.004
 RESTORE_TIMEOUT_S = 10.0
+OWN_VARIABLES = ("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME")  # of an environment that is forked
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,12 @@ class Run:
                 self.extension_failed("Extension.LaunchError", str(error))
                 return False
         return True
+
+    def restore(self, template: Forks, variables: Mapping[str, str], *, otherwise: Callable[[], None]) -> None:
+        """Has the runtime forked from a template. What all environments share is the template's own already."""
+        self.restoring = self.spawned
+        own = {name: variables[name] for name in OWN_VARIABLES}
+        self.sandbox.restore(template, own, otherwise=otherwise)
 
     # --- when something is over
 

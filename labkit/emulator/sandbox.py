@@ -12,6 +12,9 @@ freezes, kills or outlives one does so to all. The runtime leads the group and w
 `release` (its lifeline's first byte); an extension inherits the lifeline too, so that the group stays tied to the
 emulator when the runtime has ended and the extensions have not.
 
+A process may also be forked by a template (`restore`, see template.py): then it is another's child until its parent
+ends and the emulator adopts it, and waits, as with company, until the emulator knows its id.
+
 Nothing outlives the emulator: each process group holds the read end of a pipe, and the kernel kills the group when
 its write end, which only the emulator has, is closed (runtime/bootstrap.py). Processes that left the group are
 found by their environment variables: the emulator adopts orphans (PR_SET_CHILD_SUBREAPER).
@@ -33,6 +36,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from labkit.emulator import proc
 
@@ -56,6 +60,44 @@ def reap_orphans(known: Iterable[int]) -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
+class Process(Protocol):
+    """What a sandbox needs of subprocess.Popen."""
+
+    @property
+    def pid(self) -> int: ...
+    def wait(self) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Adopted:
+    """A process that somebody else started and whose parent we have become."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def wait(self) -> int:
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        except ChildProcessError:  # it ended before anybody knew whose it was
+            return -signal.SIGKILL
+
+    def send_signal(self, sig: int, /) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class Forks(Protocol):
+    """A template: forks a process with these variables and descriptors (output, lifeline), answers its id or None."""
+
+    def fork(
+        self, variables: Mapping[str, str], descriptors: Sequence[int], answer: Callable[[int | None], None]
+    ) -> None: ...
+
+
 class Sandbox:
     """See the module's docstring.
 
@@ -75,7 +117,8 @@ class Sandbox:
         self.folder, self.task, self.tmp = folder, folder / "task", folder / "tmp"
         self._on_output, self._on_exit, self._on_member_exit = on_output, on_exit, on_member_exit
         self._loop = asyncio.get_running_loop()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        self._forking = self._condemned = False  # a fork is ordered and not answered; it has to end when it is
         self._resident: proc.Resident | None = None
         self._output = self._lifeline = self._report = -1
         self._shared: tuple[int, ...] = ()  # ends that extensions get: output, lifeline
@@ -105,10 +148,12 @@ class Sandbox:
         company = [process.pid for process in self._extensions.values()]
         return [self._process.pid, *company] if self._process else company
 
-    def start(self, argv: Sequence[str], variables: Mapping[str, str], *, company: bool = False) -> None:
+    def start(
+        self, argv: Sequence[str], variables: Mapping[str, str], *, company: bool = False, passed: tuple[int, ...] = ()
+    ) -> None:
         """Starts `argv LIFELINE REPORT ...`; the two descriptors replace `{lifeline}` and `{report}` in argv.
 
-        `company`: the runtime waits for `release`, and extensions may be started meanwhile.
+        `company`: the runtime waits for `release`, and extensions may be started meanwhile. `passed`: more descriptors.
         """
         output, output_end = os.pipe()
         lifeline_end, lifeline = os.pipe()
@@ -124,7 +169,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=output_end,
                 stderr=output_end,
-                pass_fds=(lifeline_end, report_end, telemetry_end),
+                pass_fds=(lifeline_end, report_end, telemetry_end, *passed),
                 process_group=0,
             )
             if company:
@@ -137,11 +182,53 @@ class Sandbox:
             for fd in (output_end, lifeline_end, report_end, telemetry_end):
                 os.close(fd)
         self._output, self._lifeline, self._report = output, lifeline, report
-        self._returncode = None
-        self._limit(self._process.pid)
-        self._resident = proc.Resident(self._process.pid)
         self._loop.add_reader(output, self._read_output)
-        self._watch_exit(self._process, self._exited)
+        self._watch(self._process)
+
+    def _watch(self, process: Process) -> None:
+        self._returncode = None
+        self._limit(process.pid)
+        self._resident = proc.Resident(process.pid)
+        self._watch_exit(process, self._exited)
+
+    def restore(self, template: Forks, variables: Mapping[str, str], *, otherwise: Callable[[], None]) -> None:
+        """Gets its process from a template; `otherwise` is called, later, when that cannot give one."""
+        self._output, output_end = os.pipe()
+        lifeline_end, self._lifeline = os.pipe()
+        os.set_blocking(self._output, False)
+        self._loop.add_reader(self._output, self._read_output)
+        self._forking, self._condemned = True, False
+        try:
+            template.fork(
+                {**variables, "TMPDIR": str(self.tmp)}, (output_end, lifeline_end), partial(self._forked, otherwise)
+            )
+        finally:
+            os.close(output_end)
+            os.close(lifeline_end)
+
+    def _forked(self, otherwise: Callable[[], None], pid: int | None) -> None:
+        self._forking = False
+        if pid is not None:
+            self._adopt(Adopted(pid))
+            return
+        self._close()
+        if self._condemned:
+            self._on_exit(-signal.SIGKILL)
+        else:
+            otherwise()
+
+    def _adopt(self, process: Process) -> None:
+        self._process = process
+        try:
+            self._watch(process)
+        except OSError:  # it is gone
+            self._returncode = process.wait()
+            self._over()
+            return
+        if self._condemned:
+            self.kill()
+        else:
+            self.release()
 
     def start_extension(self, path: str, variables: Mapping[str, str]) -> None:
         """Starts an executable beside the runtime that waits. Raises OSError if it cannot be run."""
@@ -179,7 +266,7 @@ class Sandbox:
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
                 resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
 
-    def _watch_exit(self, process: subprocess.Popen[bytes], exited: Callable[[subprocess.Popen[bytes]], None]) -> None:
+    def _watch_exit(self, process: Process, exited: Callable[[Process], None]) -> None:
         if hasattr(os, "pidfd_open"):
             pidfd = self._pidfds[process.pid] = os.pidfd_open(process.pid)
             self._loop.add_reader(pidfd, exited, process)
@@ -198,7 +285,7 @@ class Sandbox:
             self._loop.remove_reader(pidfd)
             os.close(pidfd)
 
-    def _exited(self, process: subprocess.Popen[bytes]) -> None:
+    def _exited(self, process: Process) -> None:
         if self._process is not process or self._returncode is not None:
             return
         self._returncode = process.wait()
@@ -209,7 +296,7 @@ class Sandbox:
         else:
             self._over()
 
-    def _extension_exited(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def _extension_exited(self, name: str, process: Process) -> None:
         if self._extensions.get(name) is not process:
             return
         returncode = process.wait()
@@ -262,6 +349,8 @@ class Sandbox:
 
     def read_report(self) -> bytes:
         """What the bootstrap measured, complete by the time it asks for its first event; b"" if nothing came."""
+        if self._report < 0:  # a forked one had its init elsewhere
+            return b""
         os.set_blocking(self._report, False)
         with suppress(BlockingIOError):
             return os.read(self._report, READ_BYTES)
@@ -275,6 +364,7 @@ class Sandbox:
 
     def kill(self) -> None:
         """Ends the whole tree at once, also what left the process group."""
+        self._condemned = self._forking
         if self._process is None:
             return
         self._strays.update(self._outside_the_group())
@@ -291,7 +381,7 @@ class Sandbox:
 
     def kill_members(self, spared: Iterable[str]) -> None:
         """Ends the runtime and all extensions but these."""
-        condemned = [process for name, process in self._extensions.items() if name not in set(spared)]
+        condemned: list[Process] = [process for name, process in self._extensions.items() if name not in set(spared)]
         if self._process is not None and self._returncode is None:
             condemned.append(self._process)
         for process in condemned:

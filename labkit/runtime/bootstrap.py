@@ -6,8 +6,9 @@ The emulator starts it as the leader of a process group, with Lambda's variables
 folder. LIFELINE_FD: the read end of a pipe that only the emulator can write ("-": none); the group dies with it.
 "FD,wait": the runtime begins when a first byte comes on it.
 REPORT_FD: where the init's times go, one line of JSON ("-": nowhere). CLIENT: who drives the handler, see
-`environment.CLIENTS`. PREFIX: becomes `sys.prefix`. PATH: `sys.path` behind the task root, standard library
-included; `site` does not run, because its .pth files would cost more than everything else here.
+`environment.CLIENTS`; "CLIENT,FD": as a template, by orders that come on this socket (template.py). PREFIX: becomes
+`sys.prefix`. PATH: `sys.path` behind the task root, standard library included; `site` does not run, because its .pth
+files would cost more than everything else here.
 
 A script has no cached byte code, so this one is short and the work is in its neighbours, which have.
 """

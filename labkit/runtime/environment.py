@@ -37,7 +37,10 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
     add_site_builtins()
     postpone("traceback")
     root = os.environ["LAMBDA_TASK_ROOT"].rstrip("/")
+    client_name, _, control = client_name.partition(",")
     client = CLIENTS[client_name](neighbour)
+    if control:
+        client.become_template(int(control), lifeline=int(fd))
     imports = neighbour("imports")
     sys.path_hooks.insert(0, imports.task_finder(root))
     sys.path.insert(0, root)
@@ -141,7 +144,10 @@ def postpone(name: str) -> None:
 
 
 class Client:
-    """Who drives the handler: its module, and the names of the two functions in it that we watch."""
+    """Who drives the handler: its module, and the names of the two functions in it that we watch.
+
+    `on_restore` puts a function in the place of the client's waiting for a restore.
+    """
 
     def __init__(
         self,
@@ -151,10 +157,17 @@ class Client:
         *,
         load: str,
         fault: str,
+        on_restore: Callable[[Callable[[], None]], None],
         neighbour: Neighbour,
     ) -> None:
         self.name, self.module, self.run = name, module, run
         self._load, self._fault, self._neighbour = load, fault, neighbour
+        self._on_restore = on_restore
+
+    def become_template(self, control: int, *, lifeline: int) -> None:
+        """Environments are forked from this process when the client asks for its restore (see template.py)."""
+        template = self._neighbour("template").Template(control, lifeline=lifeline, tether=tether)
+        self._on_restore(template.wait)
 
     def watch(self, report: InitReport, imports: ModuleType, root: str) -> None:
         """Measures the loading of the handler, and keeps our frames out of what a failed one reports.
@@ -218,9 +231,9 @@ def native(neighbour: Neighbour) -> Client:
 
 
 def _awslambdaric(neighbour: Neighbour, remark: str, *, threaded: bool) -> Client:
-    from awslambdaric import __version__, bootstrap
-    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+    from awslambdaric import __version__, bootstrap, lambda_runtime_client
 
+    LambdaRuntimeClient = lambda_runtime_client.LambdaRuntimeClient  # noqa: N806 - a class
     api = os.environ["AWS_LAMBDA_RUNTIME_API"]
 
     def run(handler: str) -> None:
@@ -230,8 +243,16 @@ def _awslambdaric(neighbour: Neighbour, remark: str, *, threaded: bool) -> Clien
             bootstrap.LambdaRuntimeClient = lambda address, _: LambdaRuntimeClient(address, threaded)
             bootstrap.run(os.environ["LAMBDA_TASK_ROOT"], handler, api)
 
-    name = f"awslambdaric {__version__}{remark}"
-    return Client(name, bootstrap, run, load="_get_handler", fault="build_fault_result", neighbour=neighbour)
+    def on_restore(wait: Callable[[], None]) -> None:
+        def restore_next(client: Any) -> None:
+            wait()
+            client.lambda_runtime_address = os.environ["AWS_LAMBDA_RUNTIME_API"]
+            lambda_runtime_client.runtime_client.initialize_client(lambda_runtime_client._user_agent())
+
+        LambdaRuntimeClient.restore_next = restore_next
+
+    name, watched = f"awslambdaric {__version__}{remark}", {"load": "_get_handler", "fault": "build_fault_result"}
+    return Client(name, bootstrap, run, **watched, on_restore=on_restore, neighbour=neighbour)
 
 
 def fallback(neighbour: Neighbour) -> Client:
@@ -242,7 +263,15 @@ def fallback(neighbour: Neighbour) -> Client:
     def run(handler: str) -> None:
         client.run(handler, logs(client.to_json))
 
-    return Client("labkit fallback", client, run, load="load_handler", fault="fault_result", neighbour=neighbour)
+    def on_restore(wait: Callable[[], None]) -> None:
+        def restore_next() -> None:
+            wait()
+            client.connect()
+
+        client.restore_next = restore_next  # type: ignore[attr-defined]
+
+    watched = {"load": "load_handler", "fault": "fault_result"}
+    return Client("labkit fallback", client, run, **watched, on_restore=on_restore, neighbour=neighbour)
 
 
 def auto(neighbour: Neighbour) -> Client:

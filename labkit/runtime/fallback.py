@@ -271,7 +271,7 @@ def xray_cause(error_type: str, message: str, frames: list[Frame]) -> str:
 
 def run(handler: str, logs: Logs) -> None:
     """Serves events until the process is killed. SystemExit(1) when the handler cannot be loaded."""
-    runtime_client.initialize_client(f"aws-lambda-python/{sys.version.split()[0]}-labkit")
+    connect()
     logs.set_up()
     try:
         function = load_handler(handler)
@@ -286,6 +286,11 @@ def run(handler: str, logs: Logs) -> None:
         logs.start(headers)
         _set_trace_id(headers.get("Lambda-Runtime-Trace-Id"))
         answer(logs, function, body, headers)
+
+
+def connect() -> None:
+    """Takes the Runtime API's address from the environment, at the start and after a restore."""
+    runtime_client.initialize_client(f"aws-lambda-python/{sys.version.split()[0]}-labkit")
 
 
 def refuse(logs: Logs, result: dict[str, Any]) -> None:
@@ -311,9 +316,7 @@ def snap_start(logs: Logs) -> None:
         while before:
             hook, args, kwargs = before.pop()
             hook(*args, **kwargs)
-        status = runtime_client.connection().get("/restore/next")[0]
-        if status != 200:
-            raise RuntimeError(f"Failed to wait for the restore: {status}")
+        restore_next()
     except BaseException:
         _hook_failed(logs, "/init/error", "Runtime.BeforeSnapshotError", 64)
     try:
@@ -321,6 +324,12 @@ def snap_start(logs: Logs) -> None:
             hook(*args, **kwargs)
     except BaseException:
         _hook_failed(logs, "/restore/error", "Runtime.AfterRestoreError", 65)
+
+
+def restore_next() -> None:
+    status = runtime_client.connection().get("/restore/next")[0]
+    if status != 200:
+        raise RuntimeError(f"Failed to wait for the restore: {status}")
 
 
 def _hook_failed(logs: Logs, path: str, error_type: str, exit_status: int) -> None:

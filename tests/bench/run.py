@@ -21,6 +21,7 @@ from pathlib import Path
 from machine import Neighbours, machine
 from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, simulation, start, throughput, warm
 from rows import Row, table
+from snapstart import snap_start
 from stage import prepare_interpreter, stage
 
 
@@ -67,7 +68,9 @@ def measured(effort: Effort) -> list[Row]:
         warms = warm(everything, effort)
         say("throughput")
         warms += throughput(everything, effort)
-    return [*warms, *colds, *started, *memory, *virtual]
+        say("SnapStart")
+        snaps = snap_start(everything, effort.memory_rounds)
+    return [*warms, *colds, *snaps, *started, *memory, *virtual]
 
 
 def say(what: str) -> None:

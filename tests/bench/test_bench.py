@@ -16,8 +16,9 @@ import pytest
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("bench")]
 
 ROWS = {
-    "warm_echo", "warm_echo_boto3", "warm_sklearn", "tail_echo", "throughput_1", "throughput_8", "throughput_32", "cold_echo", "cold_numpy", "cold_sklearn",
-    "serve", "load_ext", "memory_emulator", "memory_environment", "simulation",
+    "warm_echo", "warm_echo_boto3", "warm_sklearn", "tail_echo", "throughput_1", "throughput_8", "throughput_32",
+    "cold_echo", "cold_numpy", "cold_sklearn", "serve", "load_ext", "memory_emulator", "memory_environment",
+    "memory_forked", "restore_echo", "restored_call_echo", "restore_sklearn", "restored_call_sklearn", "simulation",
 }  # fmt: skip
 NUMBERS = ("value", "low", "high", "against_value", "ratio", "ratio_low", "ratio_high")
 

@@ -104,3 +104,37 @@ def test_a_machine_that_can_start_nothing_fails_the_allocation():
         assert dispatcher.allocation(VERSION) == Allocation(requested=2, allocated=0, failed=True)
 
     asyncio.run(run())
+
+
+class FakeSnapshots:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def of(self, version: Any) -> None:
+        self.said.append(f"of {version.key}")
+
+    def known(self, version: Any) -> None: ...
+
+    def forget(self, key: str) -> None:
+        self.said.append(f"forget {key}")
+
+    async def stop(self) -> None:
+        self.said.append("stop")
+
+
+def test_a_snapshot_is_forgotten_when_nothing_uses_its_retired_version():
+    async def run() -> None:
+        dispatcher, snapshots = dispatching(), FakeSnapshots()
+        dispatcher._snapshots = snapshots
+        dispatcher.published(VERSION)
+        kept(dispatcher, 1, "ready")
+        dispatcher.tick()
+        assert snapshots.said == ["of f:1"]
+        dispatcher.provision(VERSION, 0)
+        dispatcher.retire(VERSION)
+        dispatcher.tick()
+        assert snapshots.said == ["of f:1", "forget f:1"]
+        await dispatcher.stop()
+        assert snapshots.said[-1] == "stop"
+
+    asyncio.run(run())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+
+import pytest
 
 from labkit.emulator.sandbox import DRAIN_READS, Sandbox
 
@@ -31,3 +34,82 @@ def test_draining_ends_even_if_more_comes_as_fast_as_it_is_read(tmp_path):
     os.close(out)
     os.close(into)
     assert reads[0] == b"first\n"
+
+
+class FakeTemplate:
+    """Keeps the answer to its last order for the test."""
+
+    def fork(self, variables, descriptors, answer):
+        self.variables, self.answer = variables, answer
+
+
+@pytest.fixture
+def restoring(tmp_path):
+    """Runs a story of a sandbox that waits for its process; returns what it told: "plain", or the exit status."""
+    package = tmp_path / "package"
+    package.mkdir()
+
+    def run(story):
+        async def told():
+            said = asyncio.get_running_loop().create_future()
+            sandbox, template = (
+                Sandbox(tmp_path / "e", package, on_output=print, on_exit=said.set_result),
+                FakeTemplate(),
+            )
+            sandbox.restore(template, {"A": "b"}, otherwise=lambda: said.set_result("plain"))
+            assert template.variables == {"A": "b", "TMPDIR": str(sandbox.tmp)}
+            story(sandbox, template)
+            async with asyncio.timeout(15):
+                return await said
+
+        return asyncio.run(told())
+
+    return run
+
+
+def sleeper():
+    """The id of a process that leads its group, and whose parent we are."""
+    return os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setpgroup=0)
+
+
+def test_without_an_answer_of_the_template_the_start_is_a_plain_one(restoring):
+    assert restoring(lambda sandbox, template: template.answer(None)) == "plain"
+
+
+def test_what_is_ended_before_it_is_forked_is_not_started_plainly(restoring):
+    def story(sandbox, template):
+        sandbox.kill()
+        template.answer(None)
+
+    assert restoring(story) == -signal.SIGKILL
+
+
+@pytest.mark.process
+def test_what_is_ended_before_it_is_forked_ends_as_soon_as_it_is(restoring):
+    def story(sandbox, template):
+        sandbox.kill()
+        template.answer(sleeper())
+
+    assert restoring(story) == -signal.SIGKILL
+
+
+@pytest.mark.process
+def test_the_exit_status_of_a_forked_process_is_its_own(restoring):
+    def story(sandbox, template):
+        pid = sleeper()
+        template.answer(pid)
+        assert sandbox.pids == [pid]
+        os.kill(pid, signal.SIGTERM)
+
+    assert restoring(story) == -signal.SIGTERM
+
+
+@pytest.mark.process
+def test_a_forked_process_that_is_gone_before_it_is_known_has_been_killed(restoring):
+    def story(sandbox, template):
+        pid = sleeper()
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+        template.answer(pid)
+
+    assert restoring(story) == -signal.SIGKILL

@@ -326,3 +326,23 @@ def test_every_acknowledged_write_survives_a_kill_at_any_moment(emulator):
         emulator.start()
         writer.check(emulator.aws)
     assert writer.count > ROUNDS
+
+
+SNAPPED = """
+import os
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+hooks = []
+register_before_snapshot(lambda: hooks.append(os.getpid()))
+register_after_restore(lambda: hooks.append(os.getpid()))
+def handler(event, context): return hooks
+"""
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="a template is forked on Linux only")
+def test_the_template_of_a_snapstart_version_is_made_again_at_first_need(emulator):
+    create(emulator.aws, source=SNAPPED, Publish=True, SnapStart={"ApplyOn": "PublishedVersions"})
+    emulator.again()
+    assert psutil.Process(emulator.process.pid).children() == []
+    before, after = json.load(emulator.aws.invoke(FunctionName="f", Qualifier="1")["Payload"])
+    assert before != after
+    assert {child.pid for child in psutil.Process(emulator.process.pid).children()} == {before, after}

@@ -13,6 +13,7 @@ from labkit.emulator.operations import code_signing, concurrency
 from labkit.emulator.operations.code import package_of
 from labkit.emulator.operations.configuration import IN_PROGRESS, PENDING, configured, describe, listed_versions
 from labkit.emulator.operations.layers import referenced
+from labkit.emulator.operations.snapshots import snapshot_state
 from labkit.emulator.registry import Function, FunctionVersion, LayerVersion, now_spelt, parse_reference
 from labkit.errors import InvalidParameterValue, ResourceConflict
 from labkit.model import LATEST, DeploymentPackage, FunctionConfig
@@ -63,7 +64,7 @@ async def get_function(account: Account, params: Params) -> dict[str, Any]:
     reserved = None if function.reserved is None else {"ReservedConcurrentExecutions": function.reserved}
     return {
         "Concurrency": reserved,
-        "Configuration": describe(version, reference.qualifier),
+        "Configuration": describe(version, reference.qualifier) | await snapshot_state(account, version),
         "Code": {"RepositoryType": "S3", "Location": account.location(version.package.sha256)},
         "Tags": dict(function.tags),
     }
@@ -72,7 +73,8 @@ async def get_function(account: Account, params: Params) -> dict[str, Any]:
 async def get_function_configuration(account: Account, params: Params) -> dict[str, Any]:
     reference = parse_reference(params["FunctionName"], params.get("Qualifier"))
     account.changes.seen(account.registry.function(reference))
-    return describe(account.registry.version(reference), reference.qualifier)
+    version = account.registry.version(reference)
+    return describe(version, reference.qualifier) | await snapshot_state(account, version)
 
 
 async def list_functions(account: Account, params: Params) -> dict[str, Any]:
@@ -194,6 +196,7 @@ def publish(account: Account, function: Function, description: str | None = None
         revision_id=revision_id,
     )
     function.published[number] = version
+    account.dispatcher.published(version)
     function.touch()
     return describe(version) | PENDING
 
