@@ -434,7 +434,7 @@ def _group_of(pid: int) -> int:
         return -1
 
 
-def _signal_main_thread(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal_main_thread(process: Process, number: int) -> None:
     """Python's signal handlers run in the main thread, which does not wake for a signal that another thread took.
 
     A signal to the whole process may go to another one: a main thread that was just thawed has one pending already.
