@@ -14,7 +14,7 @@ LabkitError
 |   |-- InvocationFailed          only raised by `--check`
 |-- MachineError                  this machine cannot do it
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
-|   |-- StateInUse  StateUnusable  ServicesNotStarted
+|   |-- StateInUse  StateUnusable  ServicesNotStarted  SenderLost  NoCpuTimes
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  RequestAborted  TooManyRequests
@@ -233,6 +233,21 @@ class EmulatorNotStarted(MachineError):
 
 class EmulatorLost(MachineError):
     hint = "Run the cell again: a new emulator starts, with the same functions."
+
+
+class SenderLost(MachineError):
+    """The process that sends a load test's requests."""
+
+    hint = "Run it again, with a lower rate if this machine is short of memory."
+
+
+class NoCpuTimes(MachineError):
+    """A model of CPU shares needs the CPU time of calls, which this endpoint does not tell."""
+
+    hint = "Use a lab on this machine: `Lab()` starts one."
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(f"{endpoint} does not say how much CPU time a function uses.")
 
 
 class NoClock(MachineError):

@@ -17,14 +17,17 @@ from labkit import Lab
 
 
 def labkit_processes() -> list[psutil.Process]:
-    """Emulators, their environments and mocked accounts below this process."""
+    """Emulators, their environments, mocked accounts and senders of load below this process."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
             line = " ".join(process.cmdline())
         except psutil.Error:
             continue
-        if any(ours in line for ours in ("labkit.emulator", "labkit.mockaws", "labkit/runtime/bootstrap.py")):
+        if any(
+            ours in line
+            for ours in ("labkit.emulator", "labkit.mockaws", "labkit.client.sender", "labkit/runtime/bootstrap.py")
+        ):
             found.append(process)
     return found
 

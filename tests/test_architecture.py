@@ -29,10 +29,14 @@ FREE = {"labkit", "labkit.model", "labkit.errors", "labkit.settings", "labkit.bi
 SIMULATED = {
     "labkit.distributions",
     "labkit.load",
+    "labkit.loadtest",
+    "labkit.power",
     "labkit.queueing",
     "labkit.simulate",
     "labkit.simulation",
 }
+
+LIVE = {"labkit.loadtest", "labkit.power"}
 
 # unit: what of labkit, and what of other people's packages, it may import
 MAY = {
@@ -49,13 +53,15 @@ MAY = {
     "load": ({"labkit.errors", "labkit.distributions"}, set()),
     "queueing": ({"labkit.errors", "labkit.distributions"}, set()),
     "simulation": ({"labkit.model", "labkit.billing"}, set()),
+    "loadtest": ({"labkit.model", "labkit.billing", "labkit.simulation"}, set()),
+    "power": ({"labkit.billing", "labkit.errors", "labkit.distributions"}, set()),
     "simulate": (
         {"labkit.errors", "labkit.actions", "labkit.pools", "labkit.scheduler"}
         | {"labkit.distributions", "labkit.load", "labkit.simulation"},
         set(),
     ),
     "doctor": ({"labkit", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
-    "show": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.show"}, {"matplotlib", "numpy"}),
+    "show": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.show"} | LIVE, {"matplotlib", "numpy"}),
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
@@ -158,7 +164,7 @@ def test_the_scheduler_does_no_io_and_reads_no_clock(name):
     }
 
 
-@pytest.mark.parametrize("name", ["distributions", "load", "queueing", "simulation", "simulate"])
+@pytest.mark.parametrize("name", ["distributions", "load", "queueing", "simulation", "simulate", "loadtest", "power"])
 def test_a_simulation_does_no_io_and_reads_no_clock(name):
     doing = {"asyncio", "datetime", "io", "os", "pathlib", "socket", "subprocess", "sys", "threading", "time"}
     assert not imports_of(parsed(PACKAGE / f"{name}.py")) & doing

@@ -21,7 +21,7 @@ def seconds_of(duration: str | float) -> float:
     """
     seconds = _written(duration) if isinstance(duration, str) else _number(duration)
     if not 0 <= seconds <= LONGEST_S:
-        raise BadDuration(f"{duration!r}: time can be advanced by 0 s to 366 d.")
+        raise BadDuration(f"{duration!r}: expected 0 s to 366 d.")
     return seconds
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labkit.load import ClosedLoop, Load
+from labkit.loadtest import LoadTest
 from labkit.model import Outcome, Outcomes
+from labkit.power import MEMORY_MB, PowerTuning
 from labkit.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -59,6 +61,14 @@ class DeployedFunction:
     def simulate(self, load: Load | ClosedLoop, **options: Any) -> Simulation:
         """A load against this function in virtual time; see Lab.simulate."""
         return self._lab().simulate(self.name, load, **options)
+
+    def loadtest(self, load: Load, event: object = None, **options: Any) -> LoadTest:
+        """A load against this function for real; see Lab.loadtest."""
+        return self._lab().loadtest(self.name, load, event, **options)
+
+    def power(self, memory_mb: Sequence[int] = MEMORY_MB, event: object = None, **options: Any) -> PowerTuning:
+        """What each memory size would cost and take; see Lab.power."""
+        return self._lab().power(self.name, memory_mb, event, **options)
 
     def function_url(self, *, auth: str = "NONE", invoke_mode: str = "BUFFERED") -> str:
         """An HTTP address that any program can call; see Lab.function_url."""

@@ -23,13 +23,17 @@ from labkit.client import measured
 from labkit.client.durations import seconds_of
 from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
 from labkit.client.function import DeployedFunction
+from labkit.client.loadtest import live
 from labkit.client.package import build, code_sha256, module_name, pinned, shipped_modules
+from labkit.client.power import CALLS, calibrated
 from labkit.client.process import EmulatorProcess
 from labkit.client.source import analyse
 from labkit.distributions import Distribution
 from labkit.errors import EmulatorLost, NoClock, PayloadUnreadable
 from labkit.load import ClosedLoop, Load
+from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace
+from labkit.power import MEMORY_MB, PowerTuning, checked
 from labkit.settings import Settings
 from labkit.simulate import Limits, simulate
 from labkit.simulation import Simulation
@@ -453,6 +457,46 @@ class Lab:
             label=name,
             seed=seed,
         )
+
+    def loadtest(
+        self,
+        name: str,
+        load: Load,
+        event: object = None,
+        *,
+        qualifier: str = "",
+        on_progress: Callable[[LiveLoad], None] | None = None,
+    ) -> LoadTest:
+        """Sends a load for real, each request at its time whether or not earlier ones were answered.
+
+        Times count from when a request should have been sent. An interrupt ends the load and gives what was measured.
+        Raises BadLoad, UnknownFunction, SenderLost.
+
+        >>> lab.loadtest("predict", poisson(50, for_s=30))
+        <LoadTest predict: 1,507 requests in 30 s, 1,507 served (3 cold), 0 throttled, 0 failed>
+        """
+        return live(self, self._page, name, load, as_json(event), qualifier=qualifier, show=on_progress)
+
+    def power(
+        self,
+        name: str,
+        memory_mb: Sequence[int] = MEMORY_MB,
+        event: object = None,
+        *,
+        n: int = CALLS,
+        strategy: str = "cost",
+        balanced_weight: float = 0.5,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> PowerTuning:
+        """What each memory size would cost and take, as AWS Lambda Power Tuning reports it, by a model of CPU shares.
+
+        `n` warm calls per size are measured here; the function's own size is restored. Raises BadLoad, NoCpuTimes.
+
+        >>> lab.power("predict", (128, 512, 1769)).best
+        """
+        sizes = checked(memory_mb, n, strategy, balanced_weight)
+        tuned = calibrated(self, self._page, name, sizes, event, n=n, resize=self._resize, on_progress=on_progress)
+        return PowerTuning(name, tuned, self.function(name).timeout_s, strategy, balanced_weight)
 
     # --- what is seen
 

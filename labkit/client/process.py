@@ -38,7 +38,7 @@ class EmulatorProcess:
             stderr=self._log,
             start_new_session=True,
             env={
-                **_variables(),
+                **child_variables(),
                 "LABKIT_ACCESS_KEY_ID": access_key_id,
                 "LABKIT_SECRET_ACCESS_KEY": secret_access_key,
                 "LABKIT_ACCOUNT_CONCURRENCY": str(account_concurrency),
@@ -103,7 +103,7 @@ class EmulatorProcess:
         self._log.close()
 
 
-def _variables() -> dict[str, str]:
+def child_variables() -> dict[str, str]:
     """This process's variables; a labkit that is imported from a folder of its own is found there by the child too."""
     home = str(Path(__file__).resolve().parents[2])
     if home in site.getsitepackages():

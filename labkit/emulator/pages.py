@@ -24,7 +24,7 @@ from labkit.emulator.clock import Clock
 from labkit.emulator.control import perform
 from labkit.emulator.registry import FunctionVersion, parse_reference
 from labkit.emulator.signing import Verifier
-from labkit.emulator.status import lab_status
+from labkit.emulator.status import environments_of, lab_status
 from labkit.emulator.wire import Reply, Wire
 from labkit.errors import RequestAborted, RequestTooLarge, ServiceError, ServiceFault, UnknownOperation
 
@@ -60,6 +60,7 @@ class Pages:
             ("traces", self.traces, "GET"),
             ("traces/{request_id}", self.trace, "GET"),
             ("logs/{name}", self.logs, "GET"),
+            ("functions/{name}/environments", self.environments, "GET"),
             ("functions/{name}/recycle", self.recycle, "POST"),
             ("functions/{name}/abort", self.abort, "POST"),
             ("packages/{sha256}", self.package, "GET"),
@@ -145,6 +146,10 @@ class Pages:
     async def logs(self, request: Request) -> Response:
         streams = self._account.recorder.streams(request.path_params["name"])
         return JSONResponse([{"name": stream.name, "text": stream.text()} for stream in streams])
+
+    async def environments(self, request: Request) -> Response:
+        """A function's environments with their phases and CPU times: cheap enough to ask while a load runs."""
+        return JSONResponse(environments_of(self._account, request.path_params["name"]))
 
     async def recycle(self, request: Request) -> Response:
         """The next invocation of this function meets a fresh environment."""

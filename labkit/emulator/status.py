@@ -39,6 +39,15 @@ def lab_status(account: Account) -> dict[str, Any]:
     }
 
 
+def environments_of(account: Account, function_name: str) -> dict[str, dict[str, Any]]:
+    """By id: the phase, and the CPU time that its runtime's process has used so far (None if nobody can say)."""
+    return {
+        e.env_id: {"phase": e.phase.value, "cpu_s": proc.cpu_s(e.pid) if e.pid else None}
+        for e in account.dispatcher.environments.values()
+        if e.version.config.name == function_name
+    }
+
+
 def not_enforced() -> list[str]:
     """What Lambda would enforce and this machine does not."""
     limits = ["network access", "files outside the environment's folder", "number of processes", "CPU share"]

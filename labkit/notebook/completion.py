@@ -11,8 +11,8 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 if TYPE_CHECKING:
     from labkit.notebook.magics import LabMagics
 
-NAMED = ("invoke", "coldstart", "simulate", "logs")
-_LINE = re.compile(r"(?:^|=\s*)%{1,2}(function|invoke|coldstart|simulate|functions|logs|lab)\s+(.*)$")
+NAMED = ("invoke", "coldstart", "simulate", "loadtest", "power", "logs")
+_LINE = re.compile(r"(?:^|=\s*)%{1,2}(function|invoke|coldstart|simulate|loadtest|power|functions|logs|lab)\s+(.*)$")
 
 
 def matcher(magics: LabMagics) -> Callable[[CompletionContext], SimpleMatcherResult]:

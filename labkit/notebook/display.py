@@ -11,11 +11,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
+from labkit.loadtest import LiveLoad, LoadTest
+from labkit.power import PowerTuning
 from labkit.show import data, html, text
 from labkit.simulation import Simulation
 
 PATIENCE_S = 0.5  # nothing is shown before
 BETWEEN_S = 0.1
+LIVE_S = 0.5  # a terminal shows each as lines of its own
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,29 @@ class Progress:
             self._handle.update(message)
 
 
+class LiveView:
+    """The picture of a load test under way: one display that changes, and makes way for the result."""
+
+    def __init__(self) -> None:
+        self._handle: DisplayHandle | None = None
+        self._shown_at = 0.0
+
+    def __call__(self, at: LiveLoad) -> None:
+        if at.at_s - self._shown_at >= LIVE_S:
+            self._shown_at = at.at_s
+            self._show(Shown(at, text.live(at), html.live(at)))
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._show(_Line(""))
+
+    def _show(self, what: object) -> None:
+        if self._handle is None:
+            self._handle = display(what, display_id=True)
+        else:
+            self._handle.update(what)
+
+
 @dataclass(frozen=True)
 class _Line:
     text: str
@@ -72,6 +98,24 @@ def _outcomes_html(outcomes: Outcomes) -> str:
     return html.outcomes(outcomes) + html.figure(plots.png(plots.coldstart(outcomes)), alt, CAPTION)
 
 
+def _loadtest_html(result: LoadTest) -> str:
+    from labkit.show import plots  # as above
+
+    if not len(result):
+        return html.loadtest(result)
+    return html.loadtest(result) + html.figure(
+        plots.png(plots.loadtest(result)), plots.alt_loadtest(result), LOADTEST_CAPTION
+    )
+
+
+def _power_html(tuning: PowerTuning) -> str:
+    from labkit.show import plots  # as above
+
+    if not tuning.working:
+        return html.power(tuning)
+    return html.power(tuning) + html.figure(plots.png(plots.power(tuning)), plots.alt_power(tuning), POWER_CAPTION)
+
+
 def _simulation_html(simulation: Simulation) -> str:
     from labkit.show import plots  # as above
 
@@ -80,12 +124,16 @@ def _simulation_html(simulation: Simulation) -> str:
 
 
 SIMULATION_CAPTION = "Left: means over short stretches of time. Right: how many requests were answered within a time."
+LOADTEST_CAPTION = "Left: means over short stretches of time. Right: times from when a request should have been sent."
+POWER_CAPTION = "Both lines are a model of CPU shares, from CPU times that were measured here."
 CAPTION = "Left: the parts of a cold start. Right: each dot is one call; a grid line is ten times the one before it."
 
 _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     DeployedFunction: {"text/plain": text.function, "text/html": html.function, data.MIME: data.function},
     Outcome: {"text/plain": text.outcome, "text/html": html.outcome, data.MIME: data.outcome},
     Simulation: {"text/plain": text.simulation, "text/html": _simulation_html, data.MIME: data.simulation},
+    LoadTest: {"text/plain": text.loadtest, "text/html": _loadtest_html, data.MIME: data.loadtest},
+    PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},
 }
 

@@ -14,8 +14,10 @@ from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
 from labkit.client.durations import seconds_of
 from labkit.errors import BadMagicLine, InvocationFailed, nearest
 from labkit.load import PATTERNS, pattern
+from labkit.loadtest import LoadTest
 from labkit.notebook import cells, grammar
-from labkit.notebook.display import Progress, Shown
+from labkit.notebook.display import LiveView, Progress, Shown
+from labkit.power import MEMORY_MB, STRATEGIES, PowerTuning
 from labkit.show import html, text
 from labkit.simulate import Limits
 from labkit.simulation import Simulation
@@ -169,6 +171,59 @@ class LabMagics(Magics):
         a = grammar.parse(self.simulate, line)
         load = pattern(a.pattern, a.rate, for_s=seconds_of(a.duration), seed=a.seed)
         return self.lab_of_kernel.simulate(a.name, load, limits=Limits(reserved=a.limit), seed=a.seed)
+
+    @magic_arguments()
+    @argument("name", help="the function's name")
+    @argument("--rate", type=float, required=True, metavar="R", help="requests per second, on average")
+    @argument("--for", dest="duration", required=True, metavar="T", help="how long: 30s, 2m, or seconds")
+    @argument("--pattern", default="poisson", help=f"{', '.join(PATTERNS)} (default: poisson)")
+    @argument("--seed", type=int, default=0, help="another number, another course of chance (default: 0)")
+    @argument("--payload", metavar="PAYLOAD", help="the event, as for invoke; it takes the rest of the line")
+    @needs_local_scope
+    @no_var_expand
+    @line_magic
+    def loadtest(self, line: str, local_ns: dict[str, Any] | None = None) -> LoadTest:
+        """Send a load to a function for real, and watch its environments.
+
+        Each request leaves at its time, whether or not earlier ones were answered. Interrupting the cell ends the
+        load and gives what was measured. %simulate runs the same load in virtual time.
+
+        Example::
+
+            %loadtest predict --rate 50 --for 30s --pattern bursts --payload {"x": [1, 2, 3]}
+        """
+        a, rest = grammar.parse_before_payload(self.loadtest, line)
+        load = pattern(a.pattern, a.rate, for_s=seconds_of(a.duration), seed=a.seed)
+        event = grammar.payload(rest, {**self.shell.user_ns, **(local_ns or {})}, Path.cwd())
+        view = LiveView()
+        try:
+            return self.lab_of_kernel.loadtest(a.name, load, event, on_progress=view)
+        finally:
+            view.close()
+
+    @magic_arguments()
+    @argument("name", help="the function's name")
+    @argument("--memory", metavar="MB,MB", help=f"sizes to compare (default: {','.join(map(str, MEMORY_MB))})")
+    @argument("-n", type=int, default=10, help="warm calls to measure with each size (default: 10)")
+    @argument("--strategy", default="cost", help=f"{', '.join(STRATEGIES)} (default: cost)")
+    @argument("--payload", metavar="PAYLOAD", help="the event, as for invoke; it takes the rest of the line")
+    @needs_local_scope
+    @no_var_expand
+    @line_magic
+    def power(self, line: str, local_ns: dict[str, Any] | None = None) -> PowerTuning:
+        """Compare what memory sizes would cost and take, as AWS Lambda Power Tuning does.
+
+        Durations come from a model: Lambda gives CPU in proportion to memory, this machine does not.
+
+        Example::
+
+            %power predict --memory 128,512,1769 --strategy balanced
+        """
+        a, rest = grammar.parse_before_payload(self.power, line)
+        event = grammar.payload(rest, {**self.shell.user_ns, **(local_ns or {})}, Path.cwd())
+        sizes = grammar.numbers(a.memory, "--memory") if a.memory is not None else MEMORY_MB
+        measuring = Progress(f"Measuring {a.name}, memory sizes")
+        return self.lab_of_kernel.power(a.name, sizes, event, n=a.n, strategy=a.strategy, on_progress=measuring)
 
     @magic_arguments()
     @line_magic

@@ -216,15 +216,15 @@ def simulation_rows(s: Simulation) -> Rows:
         ("requests", f"{len(s):,}: {s.served:,} served, {s.throttled:,} throttled, {s.failed:,} failed"),
         ("cold starts", f"{s.cold:,} ({words.percent(s.cold_share)} of the calls)"),
         ("time", _simulated_times(s)),
-        ("concurrency", f"{_few(s.mean_in_system)} on average, {s.peak_in_system:,} at most"),
+        ("concurrency", f"{few(s.mean_in_system)} on average, {s.peak_in_system:,} at most"),
         ("environments", f"{len(s.environments.started):,} started, about {peak:,.0f} alive at most"),
         ("throttled", f"{words.percent(s.throttled_share)}: {_throttles(s)}" if s.throttled else ""),
-        ("cost", f"USD {_few(bill.usd)} for {_few(bill.gb_s)} GB-s (AWS's prices of {bill.prices.as_of})"),
+        ("cost", f"USD {few(bill.usd)} for {few(bill.gb_s)} GB-s (AWS's prices of {bill.prices.as_of})"),
     ]
     return tuple((label, words.clean(value)) for label, value in rows if value)
 
 
-def _few(number: float) -> str:
+def few(number: float) -> str:
     """Two digits that say something, however small the number."""
     digits = 1 - math.floor(math.log10(number)) if number > 0 else 0
     return f"{number:,.{min(max(digits, 1), 9)}f}"

@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict
 
 from labkit.billing import billed_ms
+from labkit.loadtest import LoadTest
 from labkit.model import Outcome, Outcomes
+from labkit.power import PowerTuning
 from labkit.show.cards import Deployed
 from labkit.show.measures import Series, Summary, measure
 from labkit.simulation import Simulation
@@ -71,6 +73,37 @@ def simulation(s: Simulation) -> Facts:
         "peak_in_system": s.peak_in_system,
         "usd": s.bill().usd,
     }
+
+
+def loadtest(t: LoadTest) -> Facts:
+    """A load that was sent: a simulation's facts, and whether the sender was on time."""
+    return {
+        **simulation(t),
+        "kind": "loadtest",
+        "planned": t.planned,
+        "unanswered": t.unanswered,
+        "interrupted": t.interrupted,
+        "throttles": dict(t.reasons),
+        "per_s": t.throughput,
+        "kept_up": t.kept_up,
+        "lag_s": t.lag_s if len(t) else None,
+        "percentiles": [[p.share, p.time_s, p.beyond] for p in t.percentiles()] if t.kept_up else [],
+    }
+
+
+def power(p: PowerTuning) -> Facts:
+    """Memory sizes compared, with AWS Lambda Power Tuning's own record of the best."""
+    rows = [
+        {
+            "memory_mb": row.memory_mb,
+            "usd": row.usd if row.n else None,
+            "duration_s": row.duration_s if row.n else None,
+            "cpu_s": row.cpu_s if row.n else None,
+            "failed": row.failed,
+        }
+        for row in p.rows
+    ]
+    return {"kind": "power", "function": p.label, "strategy": p.strategy, "rows": rows, "result": p.as_dict()}
 
 
 def _series(series: Series) -> Facts:

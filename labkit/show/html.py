@@ -13,8 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from textwrap import dedent
 
+from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Outcome, Outcomes
+from labkit.power import PowerTuning
 from labkit.show import calls, cards, words
+from labkit.show import loadtest as load
+from labkit.show import power as power_cards
 from labkit.show.cards import Deployed, Table
 from labkit.simulation import Simulation
 
@@ -64,6 +68,24 @@ def outcomes(o: Outcomes) -> str:
     parts += [_paragraph(sentence) for sentence in found.sentences]
     parts += [_paragraph(" ".join(found.notes), small=True)] if found.notes else []
     return _block(parts)
+
+
+def loadtest(t: LoadTest) -> str:
+    """A load that was sent: what became of its requests, and what it took."""
+    rows = ((label, _escaped(value)) for label, value in load.rows(t))
+    return _block([_rows_table(load.title(t), rows), _paragraph(load.MEASURED, small=True)])
+
+
+def live(at: LiveLoad) -> str:
+    """A load test under way."""
+    return _pre(load.live_lines(at))
+
+
+def power(p: PowerTuning) -> str:
+    """Memory sizes compared: a table, the choice, and what the numbers are."""
+    chosen, *rest = power_cards.sentences(p)
+    table = _table(power_cards.table(p))
+    return _block([table, _paragraph(chosen), *(_paragraph(text, small=True) for text in rest)])
 
 
 def simulation(s: Simulation) -> str:

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 from labkit.model import Outcomes, Trace
 from labkit.show import measures, words
 from labkit.show.cards import COLD_START_QUESTION, SIMULATION_QUESTION
+from labkit.show.loadtest import LOADTEST_QUESTION
 from labkit.show.measures import Series, Summary
+from labkit.show.power import POWER_QUESTION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from labkit.loadtest import LoadTest
+    from labkit.power import Power, PowerTuning
     from labkit.simulation import Simulation
 
 DOTS_PER_INCH = 160
@@ -205,6 +209,94 @@ def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
+
+
+# --- a load test --------------------------------------------------------------------------------------------
+
+
+def loadtest(t: LoadTest) -> Figure:
+    """The figure of a simulation, of a load that was sent: so the two can stand side by side.
+
+    >>> plots.png(plots.loadtest(lab.loadtest("predict", poisson(50, for_s=30))))
+    """
+    figure = simulation(t)
+    figure.suptitle(LOADTEST_QUESTION, fontsize=13, fontweight="bold")
+    times = figure.axes[2]
+    times.set_xlabel("from intended sending to answer (ms, logarithmic)")
+    if not t.kept_up:
+        for note in list(times.texts):
+            note.remove()
+        late = f"The sender was late (99 % within {words.duration(t.lag_s)}):\nits own waiting is in these times."
+        times.text(0.5, 0.5, late, transform=times.transAxes, ha="center", fontsize=9, fontweight="bold")
+    figure.set_label(alt_loadtest(t))
+    return figure
+
+
+def alt_loadtest(t: LoadTest) -> str:
+    """What one should see in the figure, with its numbers."""
+    late = "" if t.kept_up else f" The sender was late: 99 % within {words.duration(t.lag_s)}."
+    return f"{t.throughput:,.1f} requests served per second.{late} {alt_simulation(t)}"
+
+
+# --- memory sizes -------------------------------------------------------------------------------------------
+
+
+def power(p: PowerTuning) -> Figure:
+    """Duration and cost over memory, as AWS Lambda Power Tuning draws them; sizes that failed are crossed out.
+
+    >>> plots.png(plots.power(lab.power("predict")))
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    with style.context("default"):
+        figure = Figure(figsize=(WIDTH_IN, 4.2), layout="constrained")
+        figure.suptitle(POWER_QUESTION, fontsize=13, fontweight="bold")
+        left = figure.subplots(1, 1)
+        right = left.twinx()
+        _draw_power(left, right, p)
+    figure.set_label(alt_power(p))
+    return figure
+
+
+def alt_power(p: PowerTuning) -> str:
+    """What one should see in the figure, with its numbers."""
+    found = [f"{r.memory_mb} MB {words.duration(r.duration_s)}, {_per_million(r):.3g} USD" for r in p.working]
+    failed = [f"{r.memory_mb} MB" for r in p.rows if r.failed]
+    best = f" {p.best.memory_mb} MB is best for {p.strategy}." if p.best else ""
+    lost = f" Failed: {words.listing(failed)}." if failed else ""
+    return f"Modelled duration, and cost of a million calls, by memory: {'; '.join(found)}.{best}{lost}"
+
+
+def _per_million(row: Power) -> float:
+    return row.usd * 1_000_000
+
+
+def _draw_power(left: Axes, right: Axes, p: PowerTuning) -> None:
+    rows = p.working
+    sizes = [row.memory_mb for row in rows]
+    (speed,) = left.plot(sizes, [row.duration_s * 1000 for row in rows], "o-", color="#D55E00", label="duration")
+    (cost,) = right.plot(sizes, [_per_million(row) for row in rows], "s--", color="#0072B2", label="cost")
+    keys = [speed, cost]
+    if p.best is not None:
+        keys.append(left.axvline(p.best.memory_mb, color="#009E73", linestyle=":", label=f"best for {p.strategy}"))
+    for row in (row for row in p.rows if row.failed):
+        keys += left.plot([row.memory_mb], [0], "x", color="black", markersize=9, clip_on=False, label=_failed(row))
+    left.set_xlabel("memory (MB)")
+    left.set_ylabel("modelled duration (ms)")
+    right.set_ylabel("modelled cost (USD per million calls)")
+    left.set_xscale("log", base=2)
+    left.set_xticks([row.memory_mb for row in p.rows], labels=[f"{row.memory_mb:,}" for row in p.rows])
+    left.minorticks_off()
+    for axes in (left, right):
+        axes.set_ylim(bottom=0)
+        axes.spines["top"].set_visible(False)
+    left.grid(alpha=0.3)
+    left.figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=9, frameon=False)
+
+
+def _failed(row: Power) -> str:
+    return f"{row.memory_mb:,} MB failed"
 
 
 # --- the parts ----------------------------------------------------------------------------------------------

@@ -5,8 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Outcome, Outcomes
+from labkit.power import PowerTuning
 from labkit.show import calls, cards
+from labkit.show import loadtest as load
+from labkit.show import power as power_cards
 from labkit.show.cards import Deployed, Rows, Table
 from labkit.simulation import Simulation
 
@@ -48,6 +52,21 @@ def outcomes(o: Outcomes) -> str:
 def simulation(s: Simulation) -> str:
     """A simulated load: what became of its requests, and what it took."""
     return _join([cards.simulation_title(s), *_rows(cards.simulation_rows(s)), *_wrapped([cards.SIMULATED])])
+
+
+def loadtest(t: LoadTest) -> str:
+    """A load that was sent: what became of its requests, and what it took."""
+    return _join([load.title(t), *_rows(load.rows(t)), *_wrapped([load.MEASURED])])
+
+
+def live(at: LiveLoad) -> str:
+    """A load test under way."""
+    return _join(load.live_lines(at))
+
+
+def power(p: PowerTuning) -> str:
+    """Memory sizes compared: a table, the choice, and what the numbers are."""
+    return _join([*_table(power_cards.table(p)), *_wrapped(power_cards.sentences(p))])
 
 
 def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:

@@ -31,8 +31,8 @@ def test_every_combination_of_units_adds_up(days, hours, minutes, seconds):
      ("2m!", "is no duration"), ("1e3", "is no duration"), ("\u0662m", "is no duration"), (True, "is no duration"),
      ("2x", "no unit of time in 'x'; the units are d, h, m, s"), ("2 minutes", "no unit of time in 'minutes'"),
      ("1m1h", "each unit stands once, the larger first"), ("1m2m", "each unit stands once"),
-     ("367d", "by 0 s to 366 d"), (-1, "by 0 s to 366 d"), (float("nan"), "by 0 s to 366 d"),
-     (float("inf"), "by 0 s to 366 d"), (10**400, "by 0 s to 366 d"), ("9" * 400, "by 0 s to 366 d"), (None, "is no duration")],
+     ("367d", "expected 0 s to 366 d"), (-1, "expected 0 s to 366 d"), (float("nan"), "expected 0 s to 366 d"),
+     (float("inf"), "expected 0 s to 366 d"), (10**400, "expected 0 s to 366 d"), ("9" * 400, "expected 0 s to 366 d"), (None, "is no duration")],
 )  # fmt: skip
 def test_what_is_no_duration_is_refused_and_an_example_given(duration, message):
     with pytest.raises(BadDuration, match=message) as caught:

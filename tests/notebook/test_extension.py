@@ -9,7 +9,10 @@ import pytest
 
 from labkit.notebook.completion import candidates
 
-MAGICS = {"line": ["invoke", "coldstart", "simulate", "functions", "logs", "lab"], "cell": ["function"]}
+MAGICS = {
+    "line": ["invoke", "coldstart", "simulate", "loadtest", "power", "functions", "logs", "lab"],
+    "cell": ["function"],
+}
 HEAVY = ["sklearn", "scipy", "moto", "boto3", "botocore", "ipywidgets", "matplotlib", "numpy", "requests"]
 
 
@@ -80,6 +83,10 @@ def test_help_shows_every_option_and_an_example(empty_shell, kind):
         ("%coldstart predict tr", ["train"]),
         ("%simulate pre", ["predict"]),
         ("%simulate predict --ra", ["--rate"]),
+        ("%loadtest pre", ["predict"]),
+        ("result = %loadtest predict --pay", ["--payload"]),
+        ("%power pre", ["predict"]),
+        ("%power predict --st", ["--strategy"]),
         ("%logs ", ["predict", "train"]),
         ("%invoke predict {", []),
         ("%%function new --me", ["--memory"]),

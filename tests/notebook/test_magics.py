@@ -22,6 +22,8 @@ from labkit.errors import (
     UndefinedNames,
     UnknownFunction,
 )
+from labkit.loadtest import LoadTest
+from labkit.power import PowerTuning
 from labkit.show import plots
 from labkit.simulation import Simulation
 
@@ -153,6 +155,27 @@ def test_simulate_runs_a_load_on_measured_times_and_draws(shell):
     assert plots.alt_simulation(result) in shown["text/html"]
 
 
+def test_loadtest_sends_a_load_with_a_payload_and_draws(shell):
+    shell.run(ECHO)
+    result = shell.run('%loadtest echo --rate 20 --for 1s --pattern constant --payload {"a": [1, 2]}')
+    assert isinstance(result, LoadTest)
+    assert (len(result), result.served) == (20, 20)
+    shown = shell.show(result)
+    assert "20: 20 served" in shown["text/plain"]
+    assert plots.alt_loadtest(result) in shown["text/html"]
+    assert shown["application/vnd.labkit.v1+json"]["kind"] == "loadtest"
+
+
+def test_power_compares_sizes_and_draws(shell):
+    shell.run(ECHO)
+    result = shell.run("%power echo --memory 128,1769 -n 2 --strategy speed")
+    assert isinstance(result, PowerTuning)
+    assert ([row.memory_mb for row in result.rows], result.strategy) == ([128, 1769], "speed")
+    shown = shell.show(result)
+    assert "Modelled from" in shown["text/plain"]
+    assert plots.alt_power(result) in shown["text/html"]
+
+
 def test_functions_lists_what_is_deployed(shell):
     shell.run(ECHO)
     shown = shell.run("%functions")
@@ -223,6 +246,17 @@ def test_records_show_text_html_and_facts(shell):
         ("%simulate echo --rate 5 --for soon", BadDuration, "'soon' is no duration"),
         ("%simulate echo --rate 5 --for 1m --pattern poison", BadLoad, r"no pattern poison\. Did you mean poisson"),
         ("%simulate echo --rate 0 --for 1m", BadLoad, "the rate is 0; expected more than 0"),
+        ("%loadtest echo --rate 5", BadMagicLine, "required: --for"),
+        ("%loadtest echo --rate -5 --for 1s", BadLoad, "the rate is -5; expected more than 0"),
+        ("%loadtest echo --rate 5 --for 300d", BadLoad, "too long for a live load"),
+        ("%loadtest echo --rate 5 --for 999d", BadDuration, "expected 0 s to 366 d"),
+        ("%loadtest echo --rate 1000 --for 1h", BadLoad, "more than 1,000,000 requests"),
+        ("%loadtest echo --rate 5 --for 1s --pattern poison", BadLoad, "Did you mean poisson"),
+        ("%loadtest ehco --rate 5 --for 1s", UnknownFunction, "echo"),
+        ("%power echo --memory 64", BadLoad, "64 MB: a function has 128 to 10,240 MB"),
+        ("%power echo --memory ,", BadLoad, "no memory size"),
+        ("%power echo --strategy balaned", BadLoad, "Did you mean balanced"),
+        ("%power echo -n 0", BadLoad, "at least 1"),
         ("%logs nothing", UnknownFunction, "No function `nothing`"),
         ("%lab stpo", BadMagicLine, "Did you mean %lab stop"),
         ("%lab advnace 2m", BadMagicLine, "Did you mean %lab advance"),

@@ -48,6 +48,23 @@ def test_ten_cells_with_the_magics_pass(tmp_path):
     assert texts(done.cells[2])[0].splitlines()[1:] == ["42", "log:", "  doubling 21"]
 
 
+INTERRUPTED = [
+    "%load_ext labkit",
+    "%%function f\ndef handler(event, context): return event",
+    "import os, signal, threading\n"
+    "threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+    "r = %loadtest f --rate 20 --for 10m",
+    "assert r.interrupted and 0 < r.served == len(r) < r.planned, r",
+    "import psutil\n[p.cmdline() for p in psutil.Process().children() if 'labkit.client.sender' in p.cmdline()]",
+]
+
+
+def test_an_interrupted_load_test_is_a_result_and_its_picture_makes_way(tmp_path):
+    done = run(notebook(INTERRUPTED), tmp_path)
+    assert texts(done.cells[2]) == [""]
+    assert texts(done.cells[4]) == ["[]"]
+
+
 def test_a_misspelt_function_fails_under_nbclient_with_labkits_own_words(tmp_path):
     with pytest.raises(CellExecutionError) as caught:
         run(notebook([*TEN_CELLS, "%invoke dubble 1"]), tmp_path)

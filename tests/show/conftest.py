@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from labkit.loadtest import Answered, LoadTest, Sample, joined
 from labkit.model import FunctionError, InitPhases, Outcome, Outcomes, Status, Trace
+from labkit.power import Calibrated, Call, PowerTuning
 from labkit.simulate import Limits, simulate
-from labkit.simulation import Simulation
+from labkit.simulation import FAILED, SERVED, THROTTLED, Simulation
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,28 @@ def series(warm: Callable[..., Trace], cold: Callable[..., Trace]) -> Callable[.
         return Outcomes(label, tuple(Outcome(label, Status.SUCCESS, 1, trace=trace) for trace in traces))
 
     return make
+
+
+@pytest.fixture
+def loadtest() -> Callable[..., LoadTest]:
+    """Ten requests a second for ten seconds; every fifth is throttled, the first fails, each takes 0.1 s."""
+
+    def make(lag_s: float = 0.0, **changes: object) -> LoadTest:
+        rows = [
+            Answered(k, k / 10 + lag_s, k / 10 + lag_s + 0.1, THROTTLED if k % 5 == 4 else SERVED, "", f"r{k}")
+            for k in range(100)
+        ]
+        rows = [row._replace(reason="CallerRate<Limit>") if row.status == THROTTLED else row for row in rows]
+        rows[0] = rows[0]._replace(status=FAILED, reason="Unhandled")
+        values = {"for_s": 10.0, "memory_mb": 256, "samples": [Sample(5.0, 1, 2, 3, 4)]}
+        return joined("predict", "constant, 10/s", [k / 10 for k in range(100)], rows, {}, **{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def tuning() -> PowerTuning:
+    """100 ms of CPU time and 100 ms of waiting; too much memory for the smallest size."""
+    calls = (Call(0.2, 0.1),) * 5
+    sizes = (Calibrated(128, (), "Runtime.OutOfMemory"), Calibrated(1024, calls), Calibrated(1769, calls))
+    return PowerTuning("predict", sizes, 3, "speed")
