@@ -124,3 +124,27 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+# --- in the README ------------------------------------------------------------------------------------------
+
+BEGIN, END = "<!-- bench: written by tests/bench/run.py --readme -->", "<!-- /bench -->"
+
+
+def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
+    """The rows as a table for the README, with date and machine."""
+    lines = ["| what | median | against | ratio | target | |", "|---|---:|---|---:|---|---|"]
+    for row in rows:
+        what, median_, _, against, ratio, _, target, verdict = _cells(row)
+        lines.append(f"| {what} | {median_} | {against} | {ratio} | {target} | {verdict} |")
+    told = f"Measured on {facts['date']}: {facts['processor']}, {facts['python']}; {facts['meanwhile']}."
+    return "\n".join([told, "", *lines])
+
+
+def with_table(readme: str, table: str) -> str:
+    """The README with this table in its place. Raises ValueError if it has no place for one."""
+    head, found, rest = readme.partition(BEGIN)
+    _, ended, tail_ = rest.partition(END)
+    if not (found and ended):
+        raise ValueError(f"the README has no place for the table: {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n{table}\n{END}{tail_}"

@@ -3,6 +3,7 @@
     python tests/bench/run.py            under two minutes; leave the machine alone meanwhile
     python tests/bench/run.py --quick    a few seconds: says that everything works, not how fast it is
     python tests/bench/run.py --json results.json
+    python tests/bench/run.py --readme         puts the table into README.md
 
 Needs Linux (memory is read from /proc) and `pip install -e '.[test]'`. Absolute times belong to the machine; the
 ratios carry over. Nothing here fails on a missed target, and no test asserts on one.
@@ -20,9 +21,11 @@ from pathlib import Path
 
 from machine import Neighbours, machine
 from measures import FULL, QUICK, Effort, cold, emulator_memory, environment_memory, simulation, start, throughput, warm
-from rows import Row, table
+from rows import Row, markdown, table, with_table
 from snapstart import snap_start
 from stage import prepare_interpreter, stage
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     facts["meanwhile"] = neighbours.words()
     print("\n".join(f"{name + ':':<11}{fact}" for name, fact in facts.items()))
     print(f"\n{table(rows)}")
+    if arguments.readme:
+        README.write_text(with_table(README.read_text("utf-8"), markdown(rows, facts)), "utf-8")
     if arguments.json:
         found = {"machine": facts, "quick": arguments.quick, "rows": [asdict(row) for row in rows]}
         arguments.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
@@ -49,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     described = argparse.ArgumentParser(description="labkit's speed as ratios to floors and peers.")
     described.add_argument("--quick", action="store_true", help="few rounds: a smoke test, not a measurement")
     described.add_argument("--json", type=Path, metavar="FILE", help="also write the rows there")
+    described.add_argument("--readme", action="store_true", help="put the table into README.md")
     return described
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -24,6 +25,15 @@ NUMBERS = ("value", "low", "high", "against_value", "ratio", "ratio_low", "ratio
 
 
 @pytest.fixture(scope="module")
+def rows():
+    """The bench's own module, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location("bench_rows", Path(__file__).with_name("rows.py"))
+    module = sys.modules["bench_rows"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A quick run: what it printed, its rows by key, and the mark that its processes inherited."""
     results, mark = tmp_path_factory.mktemp("bench") / "results.json", uuid.uuid4().hex
@@ -36,9 +46,9 @@ def run(tmp_path_factory):
 
 
 def test_a_quick_run_reports_every_row_with_finite_numbers(run):
-    printed, rows, _ = run
-    assert set(rows) == ROWS
-    for row in rows.values():
+    printed, found, _ = run
+    assert set(found) == ROWS
+    for row in found.values():
         assert all(math.isfinite(row[name]) and row[name] > 0 for name in NUMBERS), row
         assert row["low"] <= row["value"] <= row["high"], row
         assert row["what"] in printed
@@ -53,3 +63,17 @@ def carries(process, mark):
         return process.environ().get("BENCH_MARK") == mark
     except psutil.Error:
         return False
+
+
+def test_the_table_stands_in_its_place_in_the_readme(rows):
+    readme = f"before\n{rows.BEGIN}\nold\n{rows.END}\nafter"
+    assert rows.with_table(readme, "| new |") == f"before\n{rows.BEGIN}\n| new |\n{rows.END}\nafter"
+    with pytest.raises(ValueError, match="no place"):
+        rows.with_table("before", "| new |")
+
+
+def test_a_row_of_the_table_has_median_ratio_target_and_verdict(rows):
+    ours, floor = [[2.0], [2.0]], [[1.0], [1.0]]
+    row = rows.compared("k", "calls", "ms", rounds=ours, against="floor", floor=floor, target=rows.Target(3))
+    facts = {"date": "today", "processor": "P", "python": "CPython", "meanwhile": "quiet"}
+    assert "| calls | 2.0 ms | floor: 1.0 ms | 2.00 | ≤ 3 × | met |" in rows.markdown([row], facts)
