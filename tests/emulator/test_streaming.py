@@ -235,13 +235,13 @@ def test_a_client_that_goes_away_leaves_a_good_environment(lab, signature, wait_
 @process
 def test_a_handler_whose_reader_is_slow_waits_until_its_timeout(lab, signature, wait_until):
     lab.deploy(
-        "slow", "def handler(event, context):\n    while True: yield bytes(1_000_000)", timeout_s=1, memory_mb=512
+        "unread", "def handler(event, context):\n    while True: yield bytes(1_000_000)", timeout_s=1, memory_mb=512
     )
-    path = STREAMED.format("slow")
+    path = STREAMED.format("unread")
     with requests.post(lab.endpoint + path, data=b"{}", auth=signature, stream=True, timeout=20) as answer:
-        wait_until(lambda: lab.traces("slow"))
+        wait_until(lambda: lab.traces("unread"))
         assert b"Sandbox.Timedout" in answer.content
-    assert lab.traces("slow")[0].status == "timeout"
+    assert lab.traces("unread")[0].status == "timeout"
 
 
 # Takes the Runtime API over from the client it was called by, and answers a second event as any runtime would.
