@@ -71,6 +71,13 @@ class Recycled:
 
 
 @dataclass(frozen=True, slots=True)
+class Aborted:
+    """Somebody ends this environment while it starts: nobody is to wait for it any more. Exited follows."""
+
+    env_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRetired:
     """No request will name this version again: its code or configuration changed, or it was deleted."""
 
@@ -87,6 +94,7 @@ Event = (
     | LimitsChanged
     | ProvisionedChanged
     | Recycled
+    | Aborted
     | VersionRetired
 )
 

@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from labkit.actions import (
+    Aborted,
     Action,
     Arrived,
     Assign,
@@ -127,8 +128,9 @@ class Scheduler:
                 return self._free(event.env_id, now)
             case InitFailed():
                 return self._init_failed(event.env_id, now)
-            case Exited():
-                return self._exited(event.env_id)
+            case Exited() | Aborted():
+                end = self._exited if isinstance(event, Exited) else self._aborted
+                return end(event.env_id)
             case Tick():
                 return self._expire(now)
             case Recycled():
@@ -264,6 +266,16 @@ class Scheduler:
             version.failed = True
         self._count_as_gone(env)
         return self._fail_unserved(version) if initialising else []
+
+    def _aborted(self, env_id: str) -> list[Action]:
+        """Who waits for it now fails; who comes before it has exited must not be promised to it."""
+        env = self.environments.get(env_id)
+        if env is None or env.phase is not INIT or env.provisioned:
+            return []
+        version = self._versions[env.version]
+        self._count_as_free(env, version)
+        self._count_as_gone(env)
+        return self._fail_unserved(version)
 
     def _fail_unserved(self, version: _Version) -> list[Action]:
         """Fails the requests that no starting environment is left for."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from labkit.actions import (
+    Aborted,
     Action,
     Arrived,
     Assign,
@@ -89,6 +90,14 @@ class Walk(RuleBasedStateMachine):
         self.starting.remove(env_id)
         self.gone |= {env_id} if how is Exited else set()
         self.tell(how(env_id))
+
+    @precondition(lambda self: self.starting - self.provisioned)
+    @rule(data=st.data())
+    def abort(self, data: st.DataObject) -> None:
+        env_id = data.draw(st.sampled_from(sorted(self.starting - self.provisioned)))
+        self.starting.remove(env_id)
+        self.stopping.add(env_id)
+        self.tell(Aborted(env_id))
 
     @precondition(lambda self: self.busy)
     @rule(data=st.data())

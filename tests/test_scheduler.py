@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labkit.actions import (
+    Aborted,
     Arrived,
     Assign,
     Exited,
@@ -449,3 +450,21 @@ def test_provisioned_environments_are_no_growth():
     scheduler = Scheduler(account_limit=100, growth_environments=1, growth_period_s=10)
     assert len(provisioned(scheduler, 5)) == 5
     assert isinstance(scheduler.handle(Arrived("r", "f:2", "f"), 0)[0], Start)
+
+
+def test_who_waits_for_an_aborted_start_fails_and_who_comes_then_gets_an_environment_of_his_own():
+    scheduler = Scheduler(account_limit=2)
+    [start] = scheduler.handle(Arrived("r1", "f:1"), 0)
+    assert scheduler.handle(Aborted(start.env_id), 1) == [Fail("r1")]
+    [other] = scheduler.handle(Arrived("r2", "f:1"), 1)
+    assert scheduler.handle(Exited(start.env_id), 2) == []
+    assert scheduler.handle(Ready(other.env_id), 2) == [Assign("r2", other.env_id)]
+
+
+def test_only_what_starts_can_be_aborted():
+    scheduler = Scheduler(account_limit=1)
+    [start] = scheduler.handle(Arrived("r1", "f:1"), 0)
+    scheduler.handle(Ready(start.env_id), 1)
+    assert scheduler.handle(Aborted(start.env_id), 2) == []
+    assert scheduler.handle(Aborted("unknown"), 2) == []
+    assert scheduler.in_use == 1

@@ -121,6 +121,8 @@ class Dispatcher:
         mine = [e for e in self.environments.values() if e.version.key == version.key]
         busy = [e for e in mine if e.phase is Phase.INVOKE or (e.phase is Phase.INIT and not e.provisioned)]
         for environment in busy:
+            if environment.phase is Phase.INIT:
+                self._tell(rules.Aborted(environment.env_id))
             environment.abort(message)
             self._watch_soon()
         return len(busy)
