@@ -125,6 +125,7 @@ def timed(call: Callable[[], bytes], n: int) -> list[float]:
 # --- throughput ---------------------------------------------------------------------------------------------
 
 CONNECTIONS = (1, 8, 32)
+SCALE_OUT_S = 2.0
 
 
 def throughput(stage: Stage, effort: Effort) -> list[Row]:
@@ -132,7 +133,7 @@ def throughput(stage: Stage, effort: Effort) -> list[Row]:
     ours, peers = invocation_line(stage.lab, "echo"), peer_line(stage.peers, "echo")
     forms: dict[str, Callable[[], list[float]]] = {}
     for n in CONNECTIONS:
-        ours.flood(n, effort.flood_s)  # the environments that it takes are there
+        ours.flood(n, SCALE_OUT_S)  # from here on the environments that it takes are there
         forms[f"labkit {n}"] = lambda n=n: [1e6 / ours.flood(n, effort.flood_s)]
         forms[f"peer {n}"] = lambda n=n: [1e6 / peers.flood(n, effort.flood_s)]
     found = interleaved(forms, effort.flood_rounds)

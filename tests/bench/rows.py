@@ -138,7 +138,7 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
         what, median_, _, against, ratio, _, target, verdict = _cells(row)
         lines.append(f"| {what} | {median_} | {against} | {ratio} | {target} | {verdict} |")
     told = f"Measured on {facts['date']}: {facts['processor']}, {facts['python']}; {facts['meanwhile']}."
-    return "\n".join([told, "", *lines])
+    return "\n".join(["", "### Speed", "", told, "", *lines, ""])
 
 
 def with_table(readme: str, table: str) -> str:
