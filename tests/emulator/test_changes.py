@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
@@ -154,3 +155,18 @@ def test_lists_have_no_states(hasty_aws, create):
         *hasty_aws.list_versions_by_function(FunctionName="f")["Versions"],
     ]
     assert {f.get("State") for f in listed} | {f.get("LastUpdateStatus") for f in listed} == {None}
+
+
+def test_of_updates_at_once_one_is_taken_and_the_others_are_refused(hasty_aws, create):
+    create()
+    hasty_aws.get_function(FunctionName="f")
+
+    def update(seconds):
+        try:
+            return hasty_aws.update_function_configuration(FunctionName="f", Timeout=seconds)["Timeout"]
+        except hasty_aws.exceptions.ResourceConflictException:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = [seconds for seconds in pool.map(update, range(10, 18)) if seconds is not None]
+    assert taken == [hasty_aws.get_function_configuration(FunctionName="f")["Timeout"]]

@@ -39,20 +39,21 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
 
 
 async def update_function_code(account: Account, params: Params) -> dict[str, Any]:
-    function = changeable(account, params)
+    changeable(account, params)
     package = await package_of(account, params)
+    function = changeable(account, params)  # others may have been faster meanwhile
     architecture = (params.get("Architectures") or [function.latest.config.architecture])[0]
     config = dataclasses.replace(function.latest.config, architecture=architecture)
     if params.get("DryRun"):
         return describe(dataclasses.replace(function.latest, config=config, package=package))
-    await _replace(account, function, config, package)
+    await _replace(account, params, config, package)
     return _answer(account, function, publishes=bool(params.get("Publish")))
 
 
 async def update_function_configuration(account: Account, params: Params) -> dict[str, Any]:
     function = changeable(account, params)
     config = configured(function.latest.config, params)
-    await _replace(account, function, config, function.latest.package)
+    await _replace(account, params, config, function.latest.package)
     return _answer(account, function)
 
 
@@ -84,7 +85,7 @@ async def list_functions(account: Account, params: Params) -> dict[str, Any]:
         raise InvalidParameterValue("FunctionVersion must be set to ALL if MasterRegion is specified.")
     if master not in (None, "ALL"):
         return {"Functions": []}
-    functions = [account.registry.functions[name] for name in sorted(account.registry.functions)]
+    functions = sorted(account.registry.functions.values(), key=lambda function: function.name)
     if every:
         versions = [version for function in functions for version in function.versions()]
     else:
@@ -137,13 +138,17 @@ def changeable(account: Account, params: Params) -> Function:
     """
     function = account.registry.function(parse_reference(params["FunctionName"], params.get("Qualifier")))
     if function.change:
-        arn = account.registry.arn(function.name)
-        doing = "An update is in progress for resource: " + arn
-        pending = "The function is currently in the following state: Pending"
-        said = doing if function.change.previous else pending
-        raise ResourceConflict(f"The operation cannot be performed at this time. {said}")
+        raise _in_progress(account, function)
     function.check_revision(params.get("RevisionId"))
     return function
+
+
+def _in_progress(account: Account, function: Function) -> ResourceConflict:
+    pending = function.change and function.change.previous is None
+    said = "The function is currently in the following state: Pending"
+    if not pending:
+        said = f"An update is in progress for resource: {account.registry.arn(function.name)}"
+    return ResourceConflict(f"The operation cannot be performed at this time. {said}")
 
 
 def _answer(account: Account, function: Function, *, publishes: bool = False) -> dict[str, Any]:
@@ -205,14 +210,19 @@ def _same_but_description(one: FunctionConfig, other: FunctionConfig) -> bool:
     return dataclasses.replace(one, description="") == dataclasses.replace(other, description="")
 
 
-async def _replace(account: Account, function: Function, config: FunctionConfig, package: DeploymentPackage) -> None:
+async def _replace(account: Account, params: Params, config: FunctionConfig, package: DeploymentPackage) -> None:
     """The new version serves when the change is done; then the old one's environments end as soon as they are free.
 
     An update that changes nothing is an update too, as on AWS (recorded: test_redundant_updates of LocalStack).
+    Raises ResourceConflict if another request changed the function since `config` was made of what it was.
     """
-    old = function.latest
-    function.latest = await _latest(account, config, package, old.layers)
-    account.changes.begin(function, previous=old)
+    old = changeable(account, params).latest
+    new = await _latest(account, config, package, old.layers)
+    function = changeable(account, params)
+    if function.latest.key != old.key:
+        raise _in_progress(account, function)
+    previous, function.latest = function.latest, new
+    account.changes.begin(function, previous)
 
 
 OPERATIONS: dict[str, Operation] = {
