@@ -1,4 +1,4 @@
-"""The composition root: the only file that knows all parts, and how a lab starts, runs and ends."""
+"""The emulator's process: its command line, its socket and folder, how it starts, runs and ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from labkit.emulator.store import Store
 from labkit.errors import LabkitError, NoScratchFolder, PortTaken
 from labkit.settings import Settings
 
-BOOTSTRAP = Path(__file__).resolve().parent.parent / "runtime" / "bootstrap.py"
 DEFAULT_PORT = 4566
 
 

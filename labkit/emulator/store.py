@@ -2,7 +2,7 @@
 
 A record (a function with its versions, aliases and settings; a layer; an event source mapping) is one row, JSON in the
 shape of its dataclass, written in a transaction of its own before the operation that changed it is answered. The
-write-ahead log makes each commit atomic and whole when the process is killed at any moment; a commit takes some tens of
+write-ahead log makes each commit atomic and whole when the process is killed at any moment; a commit takes some ten
 microseconds and is done on the loop. (After a power cut the last commits may be missing, never half there.)
 
 What cannot be read is set aside and named on standard error, never deleted and never a reason not to start: a damaged
