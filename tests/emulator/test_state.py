@@ -290,12 +290,16 @@ class Writer:
             for key in [k for k in touched if k[0] not in ("function", "layer")]:
                 del self.known[key]
 
+    def _newest(self, aws, name):
+        *_, newest = aws.list_versions_by_function(FunctionName=name)["Versions"]
+        return None if newest["Version"] == "$LATEST" else newest["Version"]
+
     def _found(self, aws, kind, name):
         looks = {
             "function": lambda: aws.get_function(FunctionName=name) is not None,
             "tag": lambda: aws.get_function(FunctionName=name)["Tags"].get("n"),
             "memory": lambda: aws.get_function_configuration(FunctionName=name)["MemorySize"],
-            "version": lambda: aws.list_versions_by_function(FunctionName=name)["Versions"][-1]["Version"],
+            "version": lambda: self._newest(aws, name),
             "alias": lambda: aws.get_alias(FunctionName=name, Name="live")["Description"],
             "policy": lambda: json.loads(aws.get_policy(FunctionName=name)["Policy"])["Statement"][-1]["Sid"],
             "retries": lambda: aws.get_function_event_invoke_config(FunctionName=name)["MaximumEventAgeInSeconds"],
