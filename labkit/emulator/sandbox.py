@@ -39,10 +39,9 @@ from pathlib import Path
 from typing import Protocol
 
 from labkit.emulator import proc
+from labkit.emulator.output import READ_BYTES, Output
 
 OPEN_FILES = 1024  # recorded inside a real environment
-READ_BYTES = 65536
-DRAIN_READS = 16  # a pipe holds at most 1 MiB; what comes after that was written later
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -115,13 +114,14 @@ class Sandbox:
         on_member_exit: Callable[[str, int], None] = lambda name, returncode: None,
     ) -> None:
         self.folder, self.task, self.tmp = folder, folder / "task", folder / "tmp"
-        self._on_output, self._on_exit, self._on_member_exit = on_output, on_exit, on_member_exit
+        self._on_exit, self._on_member_exit = on_exit, on_member_exit
+        self._output = Output(on_output)
         self._loop = asyncio.get_running_loop()
         self._process: Process | None = None
         self._forking = self._condemned = False  # a fork is ordered and not answered; it has to end when it is
         self._resident: proc.Resident | None = None
-        self._output = self._lifeline = self._report = -1
-        self._shared: tuple[int, ...] = ()  # ends that extensions get: output, lifeline
+        self._lifeline = self._report = -1
+        self._shared = -1  # the lifeline's end that extensions get
         self._pidfds: dict[int, int] = {}
         self._extensions: dict[str, subprocess.Popen[bytes]] = {}
         self._returncode: int | None = None  # of a runtime that ended before its company
@@ -155,11 +155,10 @@ class Sandbox:
 
         `company`: the runtime waits for `release`, and extensions may be started meanwhile. `passed`: more descriptors.
         """
-        output, output_end = os.pipe()
+        output_end = self._output.pipe()
         lifeline_end, lifeline = os.pipe()
         report, report_end = os.pipe()
         telemetry_end = os.dup(output_end)
-        os.set_blocking(output, False)
         ends = {"{lifeline}": f"{lifeline_end},wait" if company else str(lifeline_end), "{report}": str(report_end)}
         try:
             self._process = subprocess.Popen(
@@ -173,16 +172,16 @@ class Sandbox:
                 process_group=0,
             )
             if company:
-                self._shared = (os.dup(output_end), os.dup(lifeline_end))
+                self._shared = os.dup(lifeline_end)
         except BaseException:
-            for fd in (output, lifeline, report):
+            self._output.close()
+            for fd in (lifeline, report):
                 os.close(fd)
             raise
         finally:
             for fd in (output_end, lifeline_end, report_end, telemetry_end):
                 os.close(fd)
-        self._output, self._lifeline, self._report = output, lifeline, report
-        self._loop.add_reader(output, self._read_output)
+        self._lifeline, self._report = lifeline, report
         self._watch(self._process)
 
     def _watch(self, process: Process) -> None:
@@ -193,10 +192,8 @@ class Sandbox:
 
     def restore(self, template: Forks, variables: Mapping[str, str], *, otherwise: Callable[[], None]) -> None:
         """Gets its process from a template; `otherwise` is called, later, when that cannot give one."""
-        self._output, output_end = os.pipe()
+        output_end = self._output.pipe()
         lifeline_end, self._lifeline = os.pipe()
-        os.set_blocking(self._output, False)
-        self._loop.add_reader(self._output, self._read_output)
         self._forking, self._condemned = True, False
         try:
             template.fork(
@@ -233,17 +230,20 @@ class Sandbox:
     def start_extension(self, path: str, variables: Mapping[str, str]) -> None:
         """Starts an executable beside the runtime that waits. Raises OSError if it cannot be run."""
         assert self._process is not None
-        output_end, lifeline_end = self._shared
-        process = subprocess.Popen(
-            [path],
-            cwd=self.task,
-            env={**variables, "TMPDIR": str(self.tmp)},
-            stdin=subprocess.DEVNULL,
-            stdout=output_end,
-            stderr=output_end,
-            pass_fds=(lifeline_end,),
-            process_group=self._process.pid,
-        )
+        output_end = self._output.pipe_beside()
+        try:
+            process = subprocess.Popen(
+                [path],
+                cwd=self.task,
+                env={**variables, "TMPDIR": str(self.tmp)},
+                stdin=subprocess.DEVNULL,
+                stdout=output_end,
+                stderr=output_end,
+                pass_fds=(self._shared,),
+                process_group=self._process.pid,
+            )
+        finally:
+            os.close(output_end)
         name = Path(path).name
         self._extensions[name] = process
         self._limit(process.pid)
@@ -256,9 +256,9 @@ class Sandbox:
             os.write(self._lifeline, b"\0")
 
     def _close_shared(self) -> None:
-        for fd in self._shared:
-            os.close(fd)
-        self._shared = ()
+        if self._shared >= 0:
+            os.close(self._shared)
+        self._shared = -1
 
     def _limit(self, pid: int) -> None:
         if hasattr(resource, "prlimit"):
@@ -318,34 +318,20 @@ class Sandbox:
         self._on_exit(returncode)
 
     def _close(self) -> None:
-        if self._output >= 0:
-            self._loop.remove_reader(self._output)
+        self._output.close()
         self._close_shared()
-        for fd in (self._output, self._lifeline, self._report):
+        for fd in (self._lifeline, self._report):
             if fd >= 0:
                 os.close(fd)
-        self._output = self._lifeline = self._report = -1
+        self._lifeline = self._report = -1
         if self._resident:
             self._resident.close()
             self._resident = None
         self._strays.clear()
 
-    def _read_output(self) -> bool:
-        try:
-            data = os.read(self._output, READ_BYTES)
-        except BlockingIOError:
-            return False
-        if not data:
-            self._loop.remove_reader(self._output)
-            return False
-        self._on_output(data)
-        return True
-
     def drain(self) -> None:
-        """Reads what the process has written up to now; a response must not overtake its own log."""
-        for _ in range(DRAIN_READS):
-            if self._output < 0 or not self._read_output():
-                return
+        """Reads what the processes have written up to now."""
+        self._output.drain()
 
     def read_report(self) -> bytes:
         """What the bootstrap measured, complete by the time it asks for its first event; b"" if nothing came."""
