@@ -157,6 +157,8 @@ class Channel(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._aside = False
+        if self._transport is None or self._transport.is_closing():
+            return
         method = self._parser.get_method()
         if method == b"GET" and self._url == NEXT:
             self._client.on_next(self)
@@ -234,6 +236,7 @@ class Channel(asyncio.Protocol):
             self._answer(verdict)
             return
         self.refuse(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
+        self._end_if_unread()
 
     def _answer(self, verdict: Verdict) -> None:
         if isinstance(verdict, str):
@@ -242,8 +245,16 @@ class Channel(asyncio.Protocol):
             self.refuse(400, "InvalidRequestID", "Invalid request ID")
         elif CONFIRM in self._fields:
             self._kept = ACCEPTED
+            return
         else:
             self.write(ACCEPTED)
+            return
+        self._end_if_unread()
+
+    def _end_if_unread(self) -> None:
+        """Who has not read a refusal yet may ask for an event before he does, and must not get one: he is to end."""
+        if CONFIRM in self._fields:
+            self.close()
 
     # --- answers
 

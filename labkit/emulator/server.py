@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from labkit.emulator.composition import Composition, composed
 from labkit.emulator.dispatcher import keep_time
 from labkit.emulator.listening import Listening
@@ -90,12 +88,22 @@ def _scratch(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in home.iterdir():
             pid = folder.name.partition("-")[0]
-            if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            if pid.isdigit() and not _runs(int(pid)):
                 _delete(folder)
         folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=home))
     except OSError as error:
         raise NoScratchFolder(str(home), error.strerror or str(error)) from None
     return folder
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _delete(folder: Path) -> None:
