@@ -30,6 +30,8 @@ from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
 from labkit.emulator.template import Templates
+from labkit.emulator.timed.delivery import Delivery
+from labkit.emulator.timed.timer import Timer
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
@@ -45,6 +47,7 @@ class Composition:
     services: Services
     templates: Templates
     queue: EventQueue
+    timer: Timer
     store: Store | None
 
     def pids(self) -> Iterable[int]:
@@ -59,6 +62,7 @@ class Composition:
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""
         self.queue.stop()
+        self.timer.stop()
         await self.services.stop()
         await self.dispatcher.stop()
         if self.store:
@@ -98,12 +102,15 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    delivery_in_time = Delivery(clock, registry, invoker.invoke, clients.call)
+    timer = Timer(clock, clients.call, delivery_in_time, account_id=settings.account_id, moto=lambda: services.pid)
+    others = Forwarding(services, verifier, passed=timer.passed)
+    app = FrontDoor(invoker, wire, doors, verifier, others=others)
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, templates, queue, store)
+    return Composition(app, dispatcher, services, templates, queue, timer, store)
 
 
 def _invoking(

@@ -60,9 +60,17 @@ def caller_of(headers: Headers, query: bytes) -> Caller | None:
 class Forwarding:
     """An ASGI application, for requests that `wanted` says are moto's."""
 
-    def __init__(self, services: Services, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        verifier: Verifier | None = None,
+        *,
+        passed: Callable[[str, Scope], None] = lambda service, scope: None,
+    ) -> None:
+        """`passed` is told the service and the request when moto has answered it, before the caller has the answer."""
         self._services = services
         self._verifier = verifier
+        self._passed = passed
 
     def wanted(self, headers: Headers, query: bytes) -> bool:
         caller = caller_of(headers, query)
@@ -86,6 +94,8 @@ class Forwarding:
             print(f"labkit: {why}", file=sys.stderr, flush=True)  # noqa: T201
             await _refuse(send, UNREACHABLE, b"application/json", UNAVAILABLE, _json(UNAVAILABLE, why))
         else:
+            if caller:
+                self._passed(caller.service, scope)
             await _pass_back(response, send)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
@@ -54,8 +55,10 @@ class NoFunctions:
 class Dispatcher:
     """A WSGI application: moto's services, each made when it is first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Mapping[str, Callable[[], None]] = MappingProxyType({})) -> None:
+        """`prepare`: what is done before a service of moto is first asked for."""
         self._moto = _Moto(create_backend_app)
+        self._moto.prepare = dict(prepare)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -68,6 +71,8 @@ class Dispatcher:
 
 class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
     """moto's own dispatcher, which also reads the service of a presigned address, and answers for no functions."""
+
+    prepare: dict[str, Callable[[], None]]
 
     def infer_service_region_host(self, environ: Environ, path: str) -> str | None:
         given = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
@@ -91,6 +96,8 @@ class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
         backend = super().get_backend_for_host(host)
         if backend in NOT_SERVED or (host is not None and backend is None):
             raise UnknownService(f"moto does not have the service of {host}.")
+        if made_ready := self.prepare.pop(backend, None):  # under moto's lock
+            made_ready()
         return backend
 
 

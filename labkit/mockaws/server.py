@@ -50,6 +50,7 @@ def _server(path: Path) -> BaseWSGIServer:
     from moto.moto_server.werkzeug_app import MotoRequestHandler  # moto is loaded where it is served only
 
     from labkit.mockaws.dispatch import Dispatcher, disconnect
+    from labkit.mockaws.schedules import check_rules, check_schedules
 
     class Handler(MotoRequestHandler):  # type: ignore[misc]
         protocol_version = "HTTP/1.1"  # connections are kept
@@ -63,7 +64,8 @@ def _server(path: Path) -> BaseWSGIServer:
             return "unix"
 
     disconnect()
-    return make_server(f"unix://{path}", 0, Dispatcher(), threaded=True, request_handler=Handler)
+    prepare = {"events": check_rules, "cloudformation": check_rules, "scheduler": check_schedules}
+    return make_server(f"unix://{path}", 0, Dispatcher(prepare), threaded=True, request_handler=Handler)
 
 
 def refuse_network(event: str, args: tuple[object, ...]) -> None:
