@@ -30,8 +30,7 @@ from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
 from labkit.emulator.template import Templates
-from labkit.emulator.timed.delivery import Delivery
-from labkit.emulator.timed.timer import Timer
+from labkit.emulator.timed.watch import Timer, Watch
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
@@ -47,7 +46,7 @@ class Composition:
     services: Services
     templates: Templates
     queue: EventQueue
-    timer: Timer
+    watch: Watch
     store: Store | None
 
     def pids(self) -> Iterable[int]:
@@ -62,7 +61,7 @@ class Composition:
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""
         self.queue.stop()
-        self.timer.stop()
+        self.watch.stop()
         await self.services.stop()
         await self.dispatcher.stop()
         if self.store:
@@ -102,15 +101,14 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    delivery_in_time = Delivery(clock, registry, invoker.invoke, clients.call)
-    timer = Timer(clock, clients.call, delivery_in_time, account_id=settings.account_id, moto=lambda: services.pid)
-    others = Forwarding(services, verifier, passed=timer.passed)
+    watch = Watch(lambda: _timer(registry, invoker, clock, clients, services))
+    others = Forwarding(services, verifier, passed=watch.passed)
     app = FrontDoor(invoker, wire, doors, verifier, others=others)
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, templates, queue, timer, store)
+    return Composition(app, dispatcher, services, templates, queue, watch, store)
 
 
 def _invoking(
@@ -130,3 +128,11 @@ def _invoking(
     queue = EventQueue(clock, ways, journal=store)
     invoker = Invoker(registry, dispatcher, queue, clock)
     return invoker, queue
+
+
+def _timer(registry: Registry, invoker: Invoker, clock: Clock, clients: Clients, services: Services) -> Timer:
+    from labkit.emulator.timed import delivery as in_time  # a cold path: most labs schedule nothing
+    from labkit.emulator.timed import timer
+
+    carrier = in_time.Delivery(clock, registry, invoker.invoke, clients.call)
+    return timer.Timer(clock, clients.call, carrier, account_id=registry.account_id, moto=lambda: services.pid)

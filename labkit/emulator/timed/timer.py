@@ -1,9 +1,8 @@
 """Knows what is scheduled, waits for the next moment on the clock, and fires.
 
-The records are moto's. A request that may have changed them is seen by the front door as it passes by, and they are
-read again, through the same door, before the answer to `advance` could skip anything: the task that reads is known to
-the clock. Without such a request there is no task and no timer here, and moto is never started from here. If moto's
-process is another one than that which was read from, its rules are gone with it.
+The records are moto's. When one may have changed they are read again, through the front door; the task that reads is
+known to the clock, so that an `advance` skips nothing. Without a change there is no task and no timer here, and moto is
+never started from here. If moto's process is another one than that which was read from, its rules are gone with it.
 
 Each firing is a task for each target, so that a slow target holds up no other; within an advance the clock stands until
 they have done their work, or wait for a retry.
@@ -12,11 +11,10 @@ they have done their work, or wait for a retry.
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import traceback
 import uuid
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -27,24 +25,8 @@ from labkit.emulator.destinations import Call
 from labkit.emulator.timed.delivery import Delivery
 from labkit.emulator.timed.entries import Entry, Target, rule_entry, schedule_entry
 from labkit.emulator.timed.payloads import Firing, delayed
+from labkit.emulator.timed.watch import RULES, SCHEDULES
 from labkit.schedules import InvalidExpression
-
-Scope = MutableMapping[str, Any]
-SCOPE = re.compile(rb"Credential=[^/,\s]+/\d{8}/([^/,\s]+)/")
-RULES, SCHEDULES = "events", "scheduler"
-CHANGES = frozenset(
-    f"AWSEvents.{operation}".encode()
-    for operation in ("PutRule", "DeleteRule", "EnableRule", "DisableRule", "PutTargets", "RemoveTargets")
-)
-
-
-def changed_by(service: str, scope: Scope) -> tuple[str, ...]:
-    """PURE: of which services a request may change what is scheduled. A stack may hold rules."""
-    if service == RULES:
-        return (RULES,) if dict(scope["headers"]).get(b"x-amz-target") in CHANGES else ()
-    if service == SCHEDULES:
-        return (SCHEDULES,) if scope["method"] != "GET" else ()
-    return (RULES, SCHEDULES) if service == "cloudformation" else ()
 
 
 class Timer:
@@ -67,13 +49,9 @@ class Timer:
         self._waiting: asyncio.Task[None] | None = None
         self._firings: set[asyncio.Task[None]] = set()
 
-    def passed(self, service: str, scope: Scope) -> None:
-        """A request has been answered by moto, the answer is not on its way yet."""
-        services = changed_by(service, scope)
-        found = SCOPE.search(dict(scope["headers"]).get(b"authorization", b""))
-        if not services or not found:
-            return
-        self._stale |= {(name, found[1].decode("latin-1")) for name in services}
+    def changed(self, service: str, region: str) -> None:
+        """What a service has scheduled in a region may be different from now on."""
+        self._stale.add((service, region))
         if self._reading is None or self._reading.done():
             self._reading = self._loop.create_task(self._read())
             self._clock.follow(self._reading)

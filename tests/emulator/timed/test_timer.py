@@ -5,34 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-import pytest
-
 from labkit.emulator.clients import CallFailed
 from labkit.emulator.clock import Clock
-from labkit.emulator.timed.timer import Timer, changed_by
+from labkit.emulator.timed.timer import Timer
 
 NOON = 1_800_000_000.0
-SIGNED = (b"authorization", b"AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/events/aws4_request, Signature=0")
-
-
-def request(target=b"AWSEvents.PutRule", method="POST"):
-    return {"method": method, "headers": [SIGNED, (b"x-amz-target", target)]}
-
-
-@pytest.mark.parametrize(
-    ("service", "scope", "changed"),
-    [
-        ("events", request(), ("events",)),
-        ("events", request(b"AWSEvents.PutEvents"), ()),
-        ("events", request(b"AWSEvents.ListRules"), ()),
-        ("scheduler", request(method="PUT"), ("scheduler",)),
-        ("scheduler", request(method="GET"), ()),
-        ("cloudformation", request(), ("events", "scheduler")),
-        ("sqs", request(), ()),
-    ],
-)
-def test_only_changes_are_a_reason_to_read_again(service, scope, changed):
-    assert changed_by(service, scope) == changed
 
 
 class Account:
@@ -116,7 +93,7 @@ def play(scene):
 def test_a_rate_of_five_minutes_fires_twelve_times_in_an_hour_each_at_its_own_moment():
     async def scene(clock, account, deliveries, timer):
         account.rule("r", "rate(5 minutes)")
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(3600)
         assert deliveries.seen == [("r", 300.0 * n, 300.0 * n) for n in range(1, 13)]
 
@@ -126,7 +103,7 @@ def test_a_rate_of_five_minutes_fires_twelve_times_in_an_hour_each_at_its_own_mo
 def test_a_day_of_cron_fires_at_every_minute_that_fits():
     async def scene(clock, account, deliveries, timer):
         account.rule("r", "cron(0/30 * * * ? *)")
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(86_400)
         assert [at for _, at in deliveries.moments] == [1800.0 * n for n in range(1, 49)]
 
@@ -137,7 +114,7 @@ def test_all_that_is_due_fires_in_the_order_of_its_moments():
     async def scene(clock, account, deliveries, timer):
         for name, expression in (("c", "rate(3 minutes)"), ("a", "rate(2 minutes)"), ("b", "rate(3 minutes)")):
             account.rule(name, expression)
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(360)
         assert deliveries.moments == [
             ("a", 120.0), ("b", 180.0), ("c", 180.0), ("a", 240.0), ("a", 360.0), ("b", 360.0), ("c", 360.0),
@@ -149,10 +126,10 @@ def test_all_that_is_due_fires_in_the_order_of_its_moments():
 def test_a_rule_that_is_deleted_between_two_firings_does_not_fire_again():
     async def scene(clock, account, deliveries, timer):
         account.rule("r", "rate(5 minutes)")
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(400)
         account.rules.clear()
-        timer.passed("events", request(b"AWSEvents.DeleteRule"))
+        timer.changed("events", "us-east-1")
         await clock.advance(3600)
         assert deliveries.moments == [("r", 300.0)]
 
@@ -162,10 +139,10 @@ def test_a_rule_that_is_deleted_between_two_firings_does_not_fire_again():
 def test_a_disabled_rule_rests_and_an_enabled_one_goes_on():
     async def scene(clock, account, deliveries, timer):
         account.rule("r", "rate(5 minutes)", State="DISABLED")
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(900)
         account.rule("r", "rate(5 minutes)", State="ENABLED")
-        timer.passed("events", request(b"AWSEvents.EnableRule"))
+        timer.changed("events", "us-east-1")
         await clock.advance(300)
         assert deliveries.moments == [("r", 1200.0)]
 
@@ -175,7 +152,7 @@ def test_a_disabled_rule_rests_and_an_enabled_one_goes_on():
 def test_a_rule_without_a_schedule_is_nothing_to_the_timer():
     async def scene(clock, account, deliveries, timer):
         account.rules["r"] = {"Arn": "a/r", "Name": "r", "EventPattern": "{}"}
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(3600)
         assert (account.asked, deliveries.seen) == (["list_rules"], [])
 
@@ -186,7 +163,7 @@ def test_many_changes_at_once_are_read_together():
     async def scene(clock, account, deliveries, timer):
         account.rule("r", "rate(5 minutes)")
         for _ in range(100):
-            timer.passed("events", request())
+            timer.changed("events", "us-east-1")
         await clock.advance(1)
         assert account.asked == ["list_rules", "list_targets_by_rule"]
 
@@ -197,11 +174,11 @@ def test_only_schedules_that_were_changed_are_asked_for():
     async def scene(clock, account, deliveries, timer):
         for n in range(10):
             account.schedule(f"s{n}", "rate(5 minutes)")
-        timer.passed("scheduler", request())
+        timer.changed("scheduler", "us-east-1")
         await clock.advance(1)
         account.schedule("s3", "rate(1 minute)", version=2)
         account.asked.clear()
-        timer.passed("scheduler", request(method="PUT"))
+        timer.changed("scheduler", "us-east-1")
         await clock.advance(1)
         assert account.asked == ["list_schedules", "get_schedule"]
 
@@ -213,7 +190,7 @@ def test_a_completed_schedule_is_deleted_if_it_wants_to_be():
         when = datetime.fromtimestamp(NOON + 600, UTC)
         account.schedule("gone", f"at({when:%Y-%m-%dT%H:%M:%S})", ActionAfterCompletion="DELETE")
         account.schedule("kept", f"at({when:%Y-%m-%dT%H:%M:%S})")
-        timer.passed("scheduler", request())
+        timer.changed("scheduler", "us-east-1")
         await clock.advance(3600)
         assert deliveries.moments == [("gone", 600.0), ("kept", 600.0)]
         assert list(account.schedules) == ["kept"]
@@ -225,7 +202,7 @@ def test_a_flexible_window_delays_the_target_but_not_the_next_moment():
     async def scene(clock, account, deliveries, timer):
         window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5}
         account.schedule("s", "rate(10 minutes)", FlexibleTimeWindow=window)
-        timer.passed("scheduler", request())
+        timer.changed("scheduler", "us-east-1")
         await clock.advance(3600)
         assert sorted(at for _, at, _ in deliveries.seen)[:6] == [0.0, 600.0, 1200.0, 1800.0, 2400.0, 3000.0]
         assert all(at <= now < at + 300 for _, at, now in deliveries.seen)
@@ -240,9 +217,9 @@ def test_what_cannot_fire_is_said_once_and_the_others_fire(capfd):
         account.schedule("bad", "rate(5 centuries)")
         account.schedule("zone", "rate(5 minutes)", ScheduleExpressionTimezone="Mars/Base")
         account.schedule("good", "rate(5 minutes)")
-        timer.passed("scheduler", request())
+        timer.changed("scheduler", "us-east-1")
         await clock.advance(1)
-        timer.passed("scheduler", request())
+        timer.changed("scheduler", "us-east-1")
         await clock.advance(1)
         assert deliveries.moments == [("good", 0.0)]
 
@@ -256,16 +233,16 @@ def test_what_cannot_fire_is_said_once_and_the_others_fire(capfd):
 def test_when_motos_process_dies_its_rules_are_gone(capfd):
     async def scene(clock, account, deliveries, timer):
         account.rule("r", "rate(5 minutes)")
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(300)
         account.pid = None
         await clock.advance(3600)
         assert deliveries.moments == [("r", 300.0)]
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(1)
         account.pid, account.rules = 2, {}
         account.rule("new", "rate(5 minutes)")
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(300)
         assert deliveries.moments == [("r", 300.0), ("new", 4201.0)]
 
@@ -277,20 +254,9 @@ def test_a_fault_of_one_delivery_stops_no_other(capfd):
     async def scene(clock, account, deliveries, timer):
         account.rule("broken", "rate(5 minutes)")
         account.rule("r", "rate(5 minutes)")
-        timer.passed("events", request())
+        timer.changed("events", "us-east-1")
         await clock.advance(600)
         assert [name for name, _ in deliveries.moments] == ["broken", "r", "broken", "r"]
 
     play(scene)
     assert "a fault of labkit's own" in capfd.readouterr().err
-
-
-def test_without_a_change_there_is_neither_task_nor_timer():
-    async def scene(clock, account, deliveries, timer):
-        timer.passed("events", request(b"AWSEvents.PutEvents"))
-        timer.passed("events", {"method": "POST", "headers": [(b"x-amz-target", b"AWSEvents.PutRule")]})
-        await asyncio.sleep(0)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert account.asked == []
-
-    play(scene)
