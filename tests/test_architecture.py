@@ -68,7 +68,7 @@ MAY = {
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.schedules", "labkit.emulator"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
     ),
-    "mockaws": ({"labkit.mockaws", "labkit.schedules"}, {"moto", "requests", "werkzeug"}),
+    "mockaws": ({"labkit.mockaws", "labkit.schedules"}, {"botocore", "jsonata", "moto", "requests", "werkzeug"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},

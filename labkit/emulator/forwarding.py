@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
@@ -65,12 +65,12 @@ class Forwarding:
         services: Services,
         verifier: Verifier | None = None,
         *,
-        passed: Callable[[str, Scope], None] = lambda service, scope: None,
+        passed: Iterable[Callable[[str, Scope], None]] = (),
     ) -> None:
-        """`passed` is told the service and the request when moto has answered it, before the caller has the answer."""
+        """`passed` are told the service and the request when moto has answered it, before the caller has the answer."""
         self._services = services
         self._verifier = verifier
-        self._passed = passed
+        self._passed = tuple(passed)
 
     def wanted(self, headers: Headers, query: bytes) -> bool:
         caller = caller_of(headers, query)
@@ -95,7 +95,8 @@ class Forwarding:
             await _refuse(send, UNREACHABLE, b"application/json", UNAVAILABLE, _json(UNAVAILABLE, why))
         else:
             if caller:
-                self._passed(caller.service, scope)
+                for told in self._passed:
+                    told(caller.service, scope)
             await _pass_back(response, send)
 
 
