@@ -51,6 +51,7 @@ MAY = {
     "conformance": (FREE | {"labkit.client", "labkit.conformance"}, {"boto3", "botocore", "urllib3"}),
     "distributions": ({"labkit.errors"}, set()),
     "load": ({"labkit.errors", "labkit.distributions"}, set()),
+    "schedules": (set(), set()),
     "queueing": ({"labkit.errors", "labkit.distributions"}, set()),
     "simulation": ({"labkit.model", "labkit.billing"}, set()),
     "loadtest": ({"labkit.model", "labkit.billing", "labkit.simulation"}, set()),
@@ -64,10 +65,10 @@ MAY = {
     "show": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.show"} | LIVE, {"matplotlib", "numpy"}),
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
-        FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
+        FREE | {"labkit.scheduler", "labkit.actions", "labkit.schedules", "labkit.emulator"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"},
     ),
-    "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
+    "mockaws": ({"labkit.mockaws", "labkit.schedules"}, {"botocore", "jsonata", "moto", "requests", "werkzeug"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},

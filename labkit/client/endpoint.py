@@ -59,6 +59,7 @@ class Endpoint:
                     connect_timeout=5,
                     max_pool_connections=100,
                     proxies={},
+                    inject_host_prefix=False,  # sync-127.0.0.1 is nobody's address
                     parameter_validation=False,  # the endpoint's own words are the ones to learn
                 ),
             )

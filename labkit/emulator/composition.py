@@ -18,6 +18,7 @@ from labkit.emulator.environments import Workshop
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.machines import Machines
 from labkit.emulator.operations import concurrency, provisioned
 from labkit.emulator.operations.code import object_reader
 from labkit.emulator.packages import PackageStore
@@ -30,6 +31,7 @@ from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
 from labkit.emulator.template import Templates
+from labkit.emulator.timed.watch import Timer, Watch
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
@@ -45,6 +47,8 @@ class Composition:
     services: Services
     templates: Templates
     queue: EventQueue
+    watch: Watch
+    machines: Machines
     store: Store | None
 
     def pids(self) -> Iterable[int]:
@@ -59,6 +63,8 @@ class Composition:
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""
         self.queue.stop()
+        self.watch.stop()
+        self.machines.stop()
         await self.services.stop()
         await self.dispatcher.stop()
         if self.store:
@@ -74,7 +80,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     packages = PackageStore((store.folder if store else scratch) / "packages")
     contents = restore(store, registry, packages) if store else Contents()
     recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
-    services = Services(scratch, account_id=settings.account_id)
+    services = Services(scratch, account_id=settings.account_id, variables=_way_back(endpoint, user, settings.region))
     clients = Clients(endpoint, user, region=settings.region)
     workshop = Workshop(settings, role, recorder, packages, scratch / "environments")
     templates = Templates(workshop.template)
@@ -96,14 +102,17 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         Presigner(user, settings.region) if signed else None,
         store,
     )
-    pages = Pages(account, wire, clock, verifier).application()
+    machines = Machines(clock, services.tell)
+    pages = Pages(account, wire, clock, verifier, machines=machines).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    watch = Watch(lambda: _timer(registry, invoker, clock, clients, services))
+    others = Forwarding(services, verifier, passed=(watch.passed, machines.passed))
+    app = FrontDoor(invoker, wire, doors, verifier, others=others)
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, templates, queue, store)
+    return Composition(app, dispatcher, services, templates, queue, watch, machines, store)
 
 
 def _invoking(
@@ -123,3 +132,21 @@ def _invoking(
     queue = EventQueue(clock, ways, journal=store)
     invoker = Invoker(registry, dispatcher, queue, clock)
     return invoker, queue
+
+
+def _way_back(endpoint: str, user: Credentials, region: str) -> dict[str, str]:
+    """By which moto's process finds the emulator: the services there call functions, and one another, here."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": user.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": user.secret_access_key,
+    }
+
+
+def _timer(registry: Registry, invoker: Invoker, clock: Clock, clients: Clients, services: Services) -> Timer:
+    from labkit.emulator.timed import delivery as in_time  # a cold path: most labs schedule nothing
+    from labkit.emulator.timed import timer
+
+    carrier = in_time.Delivery(clock, registry, invoker.invoke, clients.call)
+    return timer.Timer(clock, clients.call, carrier, account_id=registry.account_id, moto=lambda: services.pid)

@@ -11,7 +11,7 @@ import html
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -60,9 +60,17 @@ def caller_of(headers: Headers, query: bytes) -> Caller | None:
 class Forwarding:
     """An ASGI application, for requests that `wanted` says are moto's."""
 
-    def __init__(self, services: Services, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        verifier: Verifier | None = None,
+        *,
+        passed: Iterable[Callable[[str, Scope], None]] = (),
+    ) -> None:
+        """`passed` are told the service and the request when moto has answered it, before the caller has the answer."""
         self._services = services
         self._verifier = verifier
+        self._passed = tuple(passed)
 
     def wanted(self, headers: Headers, query: bytes) -> bool:
         caller = caller_of(headers, query)
@@ -86,6 +94,9 @@ class Forwarding:
             print(f"labkit: {why}", file=sys.stderr, flush=True)  # noqa: T201
             await _refuse(send, UNREACHABLE, b"application/json", UNAVAILABLE, _json(UNAVAILABLE, why))
         else:
+            if caller:
+                for told in self._passed:
+                    told(caller.service, scope)
             await _pass_back(response, send)
 
 

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from labkit.emulator.account import Account
 from labkit.emulator.clock import Clock
 from labkit.emulator.control import perform
+from labkit.emulator.machines import Machines
 from labkit.emulator.registry import FunctionVersion, parse_reference
 from labkit.emulator.signing import Verifier
 from labkit.emulator.status import environments_of, lab_status
@@ -33,6 +34,7 @@ BODY_BYTES = 70_167_211  # AWS's own limit of a request: a 50 MB zip in base64, 
 
 
 LONGEST_ADVANCE_S = 366 * 86_400.0
+LONGEST_PAUSE_S = 100_000_000.0  # of a Wait state: 99,999,999 s
 
 
 def fault(error: Exception) -> ServiceFault:
@@ -47,8 +49,11 @@ Page = Callable[[Request], Awaitable[Response]]
 class Pages:
     """The endpoints, on one account."""
 
-    def __init__(self, account: Account, wire: Wire, clock: Clock, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self, account: Account, wire: Wire, clock: Clock, verifier: Verifier | None = None, *, machines: Machines
+    ) -> None:
         self._account = account
+        self._machines = machines
         self._verifier = verifier
         self._wire = wire
         self._clock = clock
@@ -57,6 +62,7 @@ class Pages:
         own = [
             ("status", self.status, "GET"),
             ("advance", self.advance, "POST"),
+            ("pause", self.pause, "POST"),
             ("traces", self.traces, "GET"),
             ("traces/{request_id}", self.trace, "GET"),
             ("logs/{name}", self.logs, "GET"),
@@ -119,6 +125,17 @@ class Pages:
 
     async def status(self, request: Request) -> Response:
         return JSONResponse(lab_status(self._account))
+
+    async def pause(self, request: Request) -> Response:
+        """A state machine waits on the emulator's clock; moto's process asks for it."""
+        try:
+            seconds = float(request.query_params.get("seconds", ""))
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= LONGEST_PAUSE_S:
+            return JSONResponse({"message": "seconds: expected a number of seconds."}, 400)
+        self._machines.pause(request.query_params.get("id", ""), seconds)
+        return JSONResponse({})
 
     async def advance(self, request: Request) -> Response:
         """The emulator's clock skips `seconds`; answers when what falls due meanwhile has run."""

@@ -10,9 +10,11 @@ import asyncio
 import os
 import site
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from labkit.errors import ServicesNotStarted
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 START_S = 60.0
 STOP_S = 2.0
 READY = b"ready\n"
+OWN_HOST = "labkit"
 SOCKET_PATH_BYTES = 100  # 104 with its end on macOS, 108 on Linux
 
 
@@ -36,10 +39,16 @@ class Services:
     """See the module's docstring. `argv` is the command without its socket."""
 
     def __init__(
-        self, folder: Path, *, account_id: str, argv: tuple[str, ...] = ("-P", "-m", "labkit.mockaws")
+        self,
+        folder: Path,
+        *,
+        account_id: str,
+        argv: tuple[str, ...] = ("-P", "-m", "labkit.mockaws"),
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`variables` are added to the process's: by what it finds the emulator."""
         self._folder = folder
-        self._account_id = account_id
+        self._variables = {"MOTO_ACCOUNT_ID": account_id, **variables}
         self._argv = argv
         self._starts = 0
         self._starting: asyncio.Task[_Running] | None = None
@@ -89,7 +98,7 @@ class Services:
             "--parent-pipe",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_variables(self._account_id),
+            env={**_variables(), **self._variables},
             start_new_session=True,
         )
         assert process.stdout is not None
@@ -104,6 +113,15 @@ class Services:
         import httpcore  # a cold path: most labs never come here
 
         return _Running(process, httpcore.AsyncConnectionPool(uds=str(path), max_connections=None))
+
+    async def tell(self, path: str) -> None:
+        """Asks something of the process itself, not of a service; returns when it has answered, or has died."""
+        import httpcore  # a cold path, as below
+
+        if self.pid is None:
+            return
+        with suppress(httpcore.NetworkError, httpcore.ProtocolError):
+            await (await self.reached()).request("POST", f"http://{OWN_HOST}{path}")
 
     async def stop(self) -> None:
         """Ends moto; returns when it is gone."""
@@ -125,7 +143,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _variables(account_id: str) -> dict[str, str]:
+def _variables() -> dict[str, str]:
     """This process's variables; a labkit that is imported from a folder of its own is found there by the child too."""
     home = str(Path(__file__).resolve().parents[2])
     path = list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
@@ -134,6 +152,5 @@ def _variables(account_id: str) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path),
-        "MOTO_ACCOUNT_ID": account_id,
         "MOTO_DISABLE_GLOBAL_CORS": "true",  # other origins' pages have nothing to read here
     }

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
@@ -21,6 +22,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
+OWN_HOST = "labkit"  # what is passed on has a loopback's name
 NOT_SERVED = frozenset({"awslambda", "lambda", "lambda_simple", "moto_api", "instance_metadata"})
 SIGNED_FOR = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
 
@@ -54,10 +56,24 @@ class NoFunctions:
 class Dispatcher:
     """A WSGI application: moto's services, each made when it is first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        prepare: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+        own: Mapping[str, Callable[[str], None]] = MappingProxyType({}),
+    ) -> None:
+        """`prepare`: what is done before a service of moto is first asked for. `own`: what the emulator itself may ask,
+        by the first part of the path; the rest of it is told.
+        """
+        self._own = own
         self._moto = _Moto(create_backend_app)
+        self._moto.prepare = dict(prepare)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_HOST") == OWN_HOST:
+            _, name, rest = f"{environ['PATH_INFO']}/".split("/", 2)
+            self._own[f"/{name}"](rest.rstrip("/"))
+            start_response("200 OK", [("Content-Length", "0")])
+            return []
         try:
             service = self._moto.get_application(environ)
         except UnknownService as error:
@@ -68,6 +84,8 @@ class Dispatcher:
 
 class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
     """moto's own dispatcher, which also reads the service of a presigned address, and answers for no functions."""
+
+    prepare: dict[str, Callable[[], None]]
 
     def infer_service_region_host(self, environ: Environ, path: str) -> str | None:
         given = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
@@ -91,6 +109,8 @@ class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
         backend = super().get_backend_for_host(host)
         if backend in NOT_SERVED or (host is not None and backend is None):
             raise UnknownService(f"moto does not have the service of {host}.")
+        if made_ready := self.prepare.pop(backend, None):  # under moto's lock
+            made_ready()
         return backend
 
 

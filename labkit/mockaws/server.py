@@ -1,7 +1,8 @@
 """Serves moto on a UNIX socket, until the pipe from its parent closes.
 
 Prints `ready` when it listens. Nothing of it reaches the network: an audit hook refuses every address that is looked
-up or connected to, whatever a service wants to call (an HTTP subscription of SNS, an API destination of EventBridge).
+up or connected to but the emulator's, whatever a service wants to call (an HTTP subscription of SNS, an API destination
+of EventBridge).
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from werkzeug.serving import BaseWSGIServer, make_server
+
+from labkit.mockaws import emulator, pauses
 
 READY = "ready"
 NETWORK_EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
@@ -28,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     os.umask(0o077)  # the socket is this user's only
     server = _server(args.socket)
-    sys.addaudithook(refuse_network)
+    sys.addaudithook(partial(refuse_network, allowed=emulator.address()))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(READY, flush=True)  # noqa: T201
     os.dup2(2, 1)  # moto prints; nobody reads the pipe from here on
@@ -50,6 +54,8 @@ def _server(path: Path) -> BaseWSGIServer:
     from moto.moto_server.werkzeug_app import MotoRequestHandler  # moto is loaded where it is served only
 
     from labkit.mockaws.dispatch import Dispatcher, disconnect
+    from labkit.mockaws.machines import run_machines
+    from labkit.mockaws.schedules import check_rules, check_schedules
 
     class Handler(MotoRequestHandler):  # type: ignore[misc]
         protocol_version = "HTTP/1.1"  # connections are kept
@@ -63,14 +69,23 @@ def _server(path: Path) -> BaseWSGIServer:
             return "unix"
 
     disconnect()
-    return make_server(f"unix://{path}", 0, Dispatcher(), threaded=True, request_handler=Handler)
+    own = {"/rest": lambda _: pauses.wait_rest(), "/wake": pauses.wake}
+    prepare = {
+        "events": check_rules,
+        "cloudformation": check_rules,
+        "scheduler": check_schedules,
+        "stepfunctions": run_machines,
+    }
+    return make_server(f"unix://{path}", 0, Dispatcher(prepare, own), threaded=True, request_handler=Handler)
 
 
-def refuse_network(event: str, args: tuple[object, ...]) -> None:
-    """An audit hook. Raises NetworkRefused; UNIX sockets are no network."""
+def refuse_network(event: str, args: tuple[object, ...], allowed: tuple[str, int] | None = None) -> None:
+    """An audit hook. Raises NetworkRefused; neither UNIX sockets nor the emulator's address are the network."""
     if event not in NETWORK_EVENTS:
         return
     first = args[0] if args else None
     if isinstance(first, socket.socket) and first.family == socket.AF_UNIX:
+        return
+    if allowed and (args[:2] == allowed or (event == "socket.connect" and args[1:2] == (allowed,))):
         return
     raise NetworkRefused(f"the mocked account does not reach the network ({event} {args[1:2]})")

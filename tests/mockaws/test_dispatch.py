@@ -13,7 +13,7 @@ import requests
 from labkit.mockaws.dispatch import Dispatcher, NoFunctions, disconnect
 
 
-def asked(path="/", query="", service="", **more):
+def asked(path="/", query="", service="", dispatcher=None, **more):
     """The status and the body of an answer to a request that is signed for a service."""
     signed = f"AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
     environ = {
@@ -31,7 +31,7 @@ def asked(path="/", query="", service="", **more):
         **more,
     }
     seen = []
-    body = b"".join(Dispatcher()(environ, lambda status, fields, error=None: seen.append(status)))
+    body = b"".join((dispatcher or Dispatcher())(environ, lambda status, fields, error=None: seen.append(status)))
     return seen[0], body.decode()
 
 
@@ -110,3 +110,11 @@ def test_a_message_for_a_function_is_named_in_the_log_and_published(capsys):
 def test_a_message_for_an_address_on_the_network_is_named_in_the_log_and_published(capsys):
     assert published("to-http", "http", "http://192.0.2.1/hook") == "200 OK"
     assert "not sent: POST http://192.0.2.1/hook" in capsys.readouterr().err
+
+
+def test_a_service_is_made_ready_once_before_it_first_answers():
+    done = []
+    dispatcher = Dispatcher({"sqs": lambda: done.append("sqs"), "sns": lambda: done.append("sns")})
+    for _ in range(2):
+        asked(query="Action=ListQueues&Version=2012-11-05", service="sqs", dispatcher=dispatcher)
+    assert done == ["sqs"]

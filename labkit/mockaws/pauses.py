@@ -1,0 +1,80 @@
+"""Where state machines wait, they wait on the emulator's clock; and the emulator can ask whether any is at work.
+
+A Wait state and the time before a Retry are told to the emulator, which says when they are over: after an `advance`,
+at once. All other limits (a task's or a machine's TimeoutSeconds, a heartbeat) are those of running code, and real.
+
+At rest is this process when no call of a task is under way and nothing has happened in any execution for QUIET_S: a
+machine between two states is on its way, one that waits for a token is not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from labkit.mockaws import emulator
+
+QUIET_S = 0.05
+
+_changed = threading.Condition()
+_waiting: set[str] = set()
+_calls = 0
+_last_event = 0.0
+
+
+def happened(*_: Any, **__: Any) -> None:
+    """Something has happened in an execution."""
+    global _last_event
+    _last_event = time.monotonic()
+
+
+def call_begins(**_: Any) -> None:
+    global _calls
+    with _changed:
+        _calls += 1
+
+
+def call_ends(**_: Any) -> None:
+    global _calls
+    with _changed:
+        _calls -= 1
+        happened()
+        _changed.notify_all()
+
+
+def wait_rest() -> None:
+    """Returns when this process is at rest."""
+    with _changed:
+        while _calls or (quiet_s := time.monotonic() - _last_event) < QUIET_S:
+            _changed.wait(None if _calls else QUIET_S - quiet_s)
+
+
+def pause(seconds: float, running: Callable[[], bool] = lambda: True) -> None:
+    """Returns when so much time has passed on the emulator's clock, or the execution does not run any more."""
+    if seconds <= 0:
+        return
+    pause_id = str(uuid.uuid4())
+    with _changed:
+        _waiting.add(pause_id)
+    happened()
+    emulator.post(f"/_labkit/pause?seconds={seconds}&id={pause_id}")
+    with _changed:
+        _changed.wait_for(lambda: pause_id not in _waiting or not running())
+        _waiting.discard(pause_id)
+    happened()
+
+
+def wake(pause_id: str) -> None:
+    with _changed:
+        happened()
+        _waiting.discard(pause_id)
+        _changed.notify_all()
+
+
+def look_again(*_: Any, **__: Any) -> None:
+    """For those that wait: their execution may have been stopped."""
+    with _changed:
+        _changed.notify_all()
