@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
 import re
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -72,13 +73,20 @@ def _after(cls: Any, name: str, then: Callable[..., None]) -> None:
 
 def _wait_on_the_clock() -> None:
     from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl  # as above
+    from moto.stepfunctions.parser.asl.component.state.wait.wait_function.timestamp import Timestamp
     from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
     from moto.stepfunctions.parser.asl.eval.environment import Environment
     from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
     from moto.stepfunctions.parser.backend.execution import Execution
     from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
-    WaitFunction._wait_interval = lambda self, env, wait_seconds: pauses.pause(wait_seconds, env.is_running)
+    def wait(self: Any, env: Any, wait_seconds: float) -> None:
+        if isinstance(self, Timestamp):
+            pauses.pause_until(moment_of(wait_seconds, datetime.now()), env.is_running)
+        else:
+            pauses.pause(wait_seconds, env.is_running)
+
+    WaitFunction._wait_interval = wait
     retrier_decl.time = SimpleNamespace(sleep=pauses.pause)
     for name in ("set_stop", "set_error", "set_timed_out"):
         _after(Environment, name, pauses.look_again)
@@ -91,6 +99,13 @@ def _wait_on_the_clock() -> None:
             return parse(self)
 
     ExecutionWorker._get_evaluation_entrypoint = parsed
+
+
+def moment_of(wait_seconds: int, local_now: datetime) -> float:
+    """PURE: the whole second, since the epoch, that a Timestamp means. moto takes it for one of the local wall clock,
+    and tells how many seconds are left until then.
+    """
+    return math.ceil((local_now + timedelta(seconds=wait_seconds)).replace(tzinfo=UTC).timestamp())
 
 
 def _end_endless_machines() -> None:

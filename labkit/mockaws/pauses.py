@@ -68,13 +68,21 @@ def wait_rest() -> None:
 
 def pause(seconds: float, running: Callable[[], bool] = lambda: True) -> None:
     """Returns when so much time has passed on the emulator's clock, or the execution does not run any more."""
-    if seconds <= 0:
-        return
+    if seconds > 0:
+        _wait(f"seconds={seconds}", running)
+
+
+def pause_until(moment: float, running: Callable[[], bool]) -> None:
+    """The same, until the emulator's clock says so."""
+    _wait(f"until={moment}", running)
+
+
+def _wait(how_long: str, running: Callable[[], bool]) -> None:
     pause_id = str(uuid.uuid4())
     with _changed:
         _waiting.add(pause_id)
     happened()
-    emulator.post(f"/_labkit/pause?seconds={seconds}&id={pause_id}")
+    emulator.post(f"/_labkit/pause?{how_long}&id={pause_id}")
     with _changed:
         _changed.wait_for(lambda: pause_id not in _waiting or not running())
         _waiting.discard(pause_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -51,14 +52,14 @@ def play(scene):
 
 def test_a_machine_is_woken_at_its_moment_and_the_clock_stands_until_it_rests():
     async def scene(clock, moto, machines):
-        machines.pause("p", 600)
+        machines.pause("p", NOON + 600)
         moto.rest.clear()
         advance = asyncio.ensure_future(clock.advance(3600))
         for _ in range(20):
             await asyncio.sleep(0)
         assert moto.seen == [("/wake/p", 600.0), ("/rest", 600.0)]
         assert clock.now() == NOON + 600
-        machines.pause("q", 300)
+        machines.pause("q", clock.now() + 300)
         moto.rest.set()
         await advance
         assert moto.seen[2:] == [("/wake/q", 900.0), ("/rest", 900.0)]
@@ -234,6 +235,17 @@ def test_an_advance_takes_a_machine_through_its_waiting(lab, states):
     )
     lab.advance("1h")
     assert states.describe_execution(executionArn=again["executionArn"])["status"] == "SUCCEEDED"
+
+
+@process
+def test_a_timestamp_is_a_moment_of_the_labs_clock(lab, states):
+    when = lab.advance("3h") + timedelta(minutes=10)
+    waits = {"Type": "Wait", "TimestampPath": "$.when", "End": True}
+    execution = start(states, machine_of(waits), {"when": f"{when:%Y-%m-%dT%H:%M:%SZ}"})
+    lab.advance("9m")
+    assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
+    lab.advance("2m")
+    assert states.describe_execution(executionArn=execution)["status"] == "SUCCEEDED"
 
 
 @process

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext, EventManager
 from moto.stepfunctions.parser.asl.utils.json_path import extract_json
 
-from labkit.mockaws.machines import MOST_EVENTS, is_definite, run_machines
+from labkit.mockaws.machines import MOST_EVENTS, is_definite, moment_of, run_machines
 
 
 def test_a_machine_in_a_circle_fails_when_its_history_is_full():
@@ -40,3 +42,11 @@ def test_one_thing_is_no_list_of_it():
     assert extract_json("$.a[*].x", data) == [2, 3]
     assert extract_json("$.b[*].x", data) == [4]
     assert extract_json("$.a[0:1]", data) == [{"x": 2}]
+
+
+@pytest.mark.parametrize("hours", [-5, 0, 9])
+def test_a_timestamp_is_utc_whatever_the_machines_zone(hours):
+    meant = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    local_now = datetime(2024, 1, 1, 11, 50, 0, 300_000) + timedelta(hours=hours)
+    left = int((meant.replace(tzinfo=None) - local_now).total_seconds())  # as moto counts
+    assert moment_of(left, local_now) - meant.timestamp() in (0, 1)
