@@ -33,9 +33,9 @@ class Machines:
         if service == "states" and dict(scope["headers"]).get(b"x-amz-target") in STARTING:
             self._start(self._tell("/rest"))
 
-    def pause(self, pause_id: str, seconds: float) -> None:
-        """A state of a machine waits; `seconds` from now it is woken."""
-        self._start(self._paused(pause_id, self._clock.now() + seconds))
+    def pause(self, pause_id: str, until: float) -> None:
+        """A state of a machine waits, and is woken at this moment."""
+        self._start(self._paused(pause_id, until))
 
     def stop(self) -> None:
         for task in self._tasks:

@@ -34,7 +34,6 @@ BODY_BYTES = 70_167_211  # AWS's own limit of a request: a 50 MB zip in base64, 
 
 
 LONGEST_ADVANCE_S = 366 * 86_400.0
-LONGEST_PAUSE_S = 100_000_000.0  # of a Wait state: 99,999,999 s
 
 
 def fault(error: Exception) -> ServiceFault:
@@ -127,14 +126,13 @@ class Pages:
         return JSONResponse(lab_status(self._account))
 
     async def pause(self, request: Request) -> Response:
-        """A state machine waits on the emulator's clock; moto's process asks for it."""
+        """A state machine waits for `seconds`, or `until` a moment of the emulator's clock: moto's process says so."""
+        given = request.query_params
         try:
-            seconds = float(request.query_params.get("seconds", ""))
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds <= LONGEST_PAUSE_S:
-            return JSONResponse({"message": "seconds: expected a number of seconds."}, 400)
-        self._machines.pause(request.query_params.get("id", ""), seconds)
+            until = float(given["until"]) if "until" in given else self._clock.now() + float(given["seconds"])
+        except (KeyError, ValueError):
+            return JSONResponse({"message": "expected a number, as seconds or until."}, 400)
+        self._machines.pause(given.get("id", ""), until)
         return JSONResponse({})
 
     async def advance(self, request: Request) -> Response:

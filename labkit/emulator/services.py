@@ -120,7 +120,7 @@ class Services:
 
         if self.pid is None:
             return
-        with suppress(httpcore.NetworkError, httpcore.ProtocolError):
+        with suppress(httpcore.NetworkError, httpcore.ProtocolError, ServicesNotStarted):
             await (await self.reached()).request("POST", f"http://{OWN_HOST}{path}")
 
     async def stop(self) -> None:

@@ -11,13 +11,17 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
+import re
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from labkit.mockaws import emulator, pauses
+
+MOST_EVENTS = 25_000
 
 
 @functools.cache
@@ -34,6 +38,8 @@ def run_machines() -> None:
     _write_outputs()
     _answer_sync()
     _wait_on_the_clock()
+    _end_endless_machines()
+    _read_paths()
     _read_jsonata()
 
 
@@ -48,7 +54,8 @@ def _watched(service: str, region: str) -> Any:
 
 
 def _client(*, service_name: str, region_name: str, **_: Any) -> Any:
-    return _watched(service_name, region_name)
+    with pauses.thinking():  # the first of its kind takes a second
+        return _watched(service_name, region_name)
 
 
 def _after(cls: Any, name: str, then: Callable[..., None]) -> None:
@@ -66,17 +73,56 @@ def _after(cls: Any, name: str, then: Callable[..., None]) -> None:
 
 def _wait_on_the_clock() -> None:
     from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl  # as above
+    from moto.stepfunctions.parser.asl.component.state.wait.wait_function.timestamp import Timestamp
     from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
     from moto.stepfunctions.parser.asl.eval.environment import Environment
     from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
     from moto.stepfunctions.parser.backend.execution import Execution
+    from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
-    WaitFunction._wait_interval = lambda self, env, wait_seconds: pauses.pause(wait_seconds, env.is_running)
+    def wait(self: Any, env: Any, wait_seconds: float) -> None:
+        if isinstance(self, Timestamp):
+            pauses.pause_until(moment_of(wait_seconds, datetime.now()), env.is_running)
+        else:
+            pauses.pause(wait_seconds, env.is_running)
+
+    WaitFunction._wait_interval = wait
     retrier_decl.time = SimpleNamespace(sleep=pauses.pause)
     for name in ("set_stop", "set_error", "set_timed_out"):
         _after(Environment, name, pauses.look_again)
     _after(EventManager, "add_event", pauses.happened)
     _after(Execution, "start", pauses.happened)
+    parse = ExecutionWorker._get_evaluation_entrypoint
+
+    def parsed(self: Any) -> Any:
+        with pauses.thinking():
+            return parse(self)
+
+    ExecutionWorker._get_evaluation_entrypoint = parsed
+
+
+def moment_of(wait_seconds: int, local_now: datetime) -> float:
+    """PURE: the whole second, since the epoch, that a Timestamp means. moto takes it for one of the local wall clock,
+    and tells how many seconds are left until then.
+    """
+    return math.ceil((local_now + timedelta(seconds=wait_seconds)).replace(tzinfo=UTC).timestamp())
+
+
+def _end_endless_machines() -> None:
+    """A history has a bound ("Quotas related to state machine executions"); who reaches it has failed."""
+    from moto.stepfunctions.parser.api import HistoryEventType  # as above
+    from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
+
+    add = EventManager.add_event
+    last_words = {HistoryEventType.ExecutionFailed, HistoryEventType.ExecutionAborted}
+
+    @functools.wraps(add)
+    def added(self: Any, context: Any, event_type: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(self._history_event_list) >= MOST_EVENTS - 1 and event_type not in last_words:
+            raise RuntimeError(f"The execution reached the maximum number of history events ({MOST_EVENTS}).")
+        return add(self, context, event_type, *args, **kwargs)
+
+    EventManager.add_event = added
 
 
 def _name_lambdas_errors() -> None:
@@ -208,13 +254,25 @@ def _answer_sync() -> None:
     StepFunctionResponse.start_sync_execution = start_sync_execution
 
 
+def _read_paths() -> None:
+    """A path that can only mean one thing gives that thing, `$[0].x` too; moto makes a list of it."""
+    from moto.stepfunctions.parser.asl.utils import json_path  # as above
+
+    json_path._is_singleton_array_access = is_definite
+
+
+def is_definite(path: str) -> bool:
+    """PURE: whether a path has neither a wildcard, a slice, a union, a filter nor a descent."""
+    return not re.search(r"\.\.|\*|\[[^\]'\"]*[:,?]", path)
+
+
 def _read_jsonata() -> None:
     """JSONata by a library in Python, where LocalStack's interpreter would start Java."""
     from moto.stepfunctions.parser.asl.jsonata import jsonata as reader  # as above
 
     def evaluated(expression: str) -> Any:
-        import jsonata
-
+        with pauses.thinking():
+            import jsonata
         try:
             return json.loads(json.dumps(jsonata.Jsonata(expression).evaluate(None)))
         except Exception as error:  # whatever the library says of an expression that it cannot evaluate

@@ -13,13 +13,13 @@ from labkit.mockaws.pauses import call_begins, call_ends, happened, pause, wait_
 
 @pytest.fixture
 def told(monkeypatch):
-    """What the emulator is told, as (seconds, id)."""
+    """What the emulator is told: how long, and the id."""
     seen = []
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             query = dict(pair.split("=") for pair in self.path.partition("?")[2].split("&"))
-            seen.append((float(query["seconds"]), query["id"]))
+            seen.append(({name: float(value) for name, value in query.items() if name != "id"}, query["id"]))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -52,8 +52,8 @@ def started(work):
 def test_a_pause_lasts_until_the_emulator_says_so(told, wait_until):
     thread = started(lambda: pause(3600))
     wait_until(lambda: told)
-    [(seconds, pause_id)] = told
-    assert seconds == 3600
+    [(how_long, pause_id)] = told
+    assert how_long == {"seconds": 3600}
     wake("another")
     assert thread.is_alive()
     wake(pause_id)
@@ -67,6 +67,16 @@ def test_a_pause_ends_with_its_execution(told, wait_until):
     wait_until(lambda: told)
     running.clear()
     pauses.look_again()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_pause_may_end_at_a_moment(told, wait_until):
+    thread = started(lambda: pauses.pause_until(1_800_000_000.0, lambda: True))
+    wait_until(lambda: told)
+    [(how_long, pause_id)] = told
+    assert how_long == {"until": 1_800_000_000.0}
+    wake(pause_id)
     thread.join(10)
     assert not thread.is_alive()
 

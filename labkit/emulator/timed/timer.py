@@ -56,6 +56,11 @@ class Timer:
             self._reading = self._loop.create_task(self._read())
             self._clock.follow(self._reading)
 
+    def forget(self) -> None:
+        """moto has been cleared, and with it whatever is scheduled."""
+        self._entries.clear()
+        self._due.clear()
+
     def stop(self) -> None:
         for task in filter(None, (self._reading, self._waiting, *self._firings)):
             task.cancel()
@@ -95,8 +100,7 @@ class Timer:
 
     def _forget_dead_moto(self) -> None:
         if self._moto() != self._read_from:
-            self._entries.clear()
-            self._due.clear()
+            self.forget()
 
     async def _rules(self, region: str) -> list[Entry]:
         found: list[tuple[str, Callable[[datetime], Entry]]] = []

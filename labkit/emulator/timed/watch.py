@@ -20,6 +20,7 @@ CHANGES = frozenset(
 
 class Timer(Protocol):
     def changed(self, service: str, region: str) -> None: ...
+    def forget(self) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -39,6 +40,11 @@ class Watch:
         self._timer = self._timer or self._make()
         for name in services:
             self._timer.changed(name, signed[1].decode("latin-1"))
+
+    def forget(self) -> None:
+        """moto has been cleared."""
+        if self._timer:
+            self._timer.forget()
 
     def stop(self) -> None:
         if self._timer:

@@ -250,6 +250,18 @@ def test_when_motos_process_dies_its_rules_are_gone(capfd):
     assert "the schedules of events in us-east-1 could not be read" in capfd.readouterr().err
 
 
+def test_when_moto_is_cleared_nothing_is_scheduled():
+    async def scene(clock, account, deliveries, timer):
+        account.rule("r", "rate(5 minutes)")
+        timer.changed("events", "us-east-1")
+        await clock.advance(300)
+        timer.forget()
+        await clock.advance(3600)
+        assert deliveries.moments == [("r", 300.0)]
+
+    play(scene)
+
+
 def test_a_fault_of_one_delivery_stops_no_other(capfd):
     async def scene(clock, account, deliveries, timer):
         account.rule("broken", "rate(5 minutes)")

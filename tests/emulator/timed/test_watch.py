@@ -37,6 +37,9 @@ class FakeTimer:
     def changed(self, service, region):
         self.seen.append((service, region))
 
+    def forget(self):
+        self.seen.clear()
+
     def stop(self):
         self.stopped = True
 
@@ -51,6 +54,7 @@ def test_the_timer_is_made_at_the_first_change_and_told_of_each():
     watch = Watch(make)
     watch.passed("events", request(b"AWSEvents.PutEvents"))
     watch.passed("events", request(signed=False))
+    watch.forget()
     watch.stop()
     assert made == []
     watch.passed("events", request())
@@ -59,3 +63,5 @@ def test_the_timer_is_made_at_the_first_change_and_told_of_each():
     [timer] = made
     assert timer.seen == [("events", "eu-west-1"), ("events", "eu-west-1"), ("scheduler", "eu-west-1")]
     assert timer.stopped
+    watch.forget()
+    assert timer.seen == []
