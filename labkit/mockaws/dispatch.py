@@ -55,7 +55,7 @@ class Dispatcher:
     """A WSGI application: moto's services, each made when it is first asked for."""
 
     def __init__(self) -> None:
-        self._moto = _Moto(create_backend_app)
+        self._moto = _Moto(_application)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -92,6 +92,19 @@ class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
         if backend in NOT_SERVED or (host is not None and backend is None):
             raise UnknownService(f"moto does not have the service of {host}.")
         return backend
+
+
+def _application(service: str) -> Any:
+    """A service of moto, improved where it needs to be when it is first asked for."""
+    if service == "sqs":
+        from labkit.mockaws import queues  # a cold path: only who has queues waits for it
+
+        queues.improve()
+    elif service in ("kinesis", "dynamodb", "dynamodbstreams"):
+        from labkit.mockaws import streams  # as above
+
+        streams.IMPROVEMENTS[service]()
+    return create_backend_app(service)
 
 
 def disconnect() -> None:
