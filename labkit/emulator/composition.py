@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -30,6 +30,7 @@ from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
 from labkit.emulator.template import Templates
+from labkit.emulator.triggers.pollers import Parts, Pollers
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
@@ -45,6 +46,7 @@ class Composition:
     services: Services
     templates: Templates
     queue: EventQueue
+    pollers: Pollers
     store: Store | None
 
     def pids(self) -> Iterable[int]:
@@ -59,6 +61,7 @@ class Composition:
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""
         self.queue.stop()
+        self.pollers.stop()
         await self.services.stop()
         await self.dispatcher.stop()
         if self.store:
@@ -84,6 +87,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         templates,
     )
     invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
+    pollers = _polling(registry, invoker, clock, clients, store)
     account = Account(
         registry,
         packages,
@@ -93,17 +97,19 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         endpoint,
         object_reader(clients.call),
         lambda reference, payload: invoker.invoke(reference, payload, kind=InvocationType.EVENT),
+        pollers,
         Presigner(user, settings.region) if signed else None,
         store,
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier, pollers.passed))
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, templates, queue, store)
+    pollers.resume()
+    return Composition(app, dispatcher, services, templates, queue, pollers, store)
 
 
 def _invoking(
@@ -115,11 +121,27 @@ def _invoking(
         version_of=lambda arn: registry.serving(parse_reference(arn)),
         config_of=lambda arn: registry.event_policy(parse_reference(arn)),
         reserved_of=lambda version: registry.functions[version.config.name].reserved,
-        deliver=delivery(
-            registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
-        ),
+        deliver=_delivery(registry, lambda: invoker, clients),
         bury=burial(clients.call),
     )
     queue = EventQueue(clock, ways, journal=store)
     invoker = Invoker(registry, dispatcher, queue, clock)
     return invoker, queue
+
+
+def _polling(registry: Registry, invoker: Invoker, clock: Clock, clients: Clients, store: Store | None) -> Pollers:
+    def keep(mapping_id: str) -> None:
+        if store:
+            store.keep("mappings", mapping_id, registry.mappings.get(mapping_id))
+
+    deliver = _delivery(registry, lambda: invoker, clients)
+    return Pollers(Parts(registry, clock, invoker.invoke, clients.call, deliver, keep))
+
+
+def _delivery(
+    registry: Registry, invoker: Callable[[], Invoker], clients: Clients
+) -> Callable[[str, bytes], Awaitable[None]]:
+    """The way of records to their destinations; the invoker need not be there yet."""
+    return delivery(
+        registry, lambda function, body: invoker().invoke(function, body, kind=InvocationType.EVENT), clients.call
+    )

@@ -26,6 +26,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
+Passed = Callable[[str, str, bytes], None]
+"""Hears of an answered request: its service, its method, and what X-Amz-Target names."""
 
 CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
 OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
@@ -60,9 +62,15 @@ def caller_of(headers: Headers, query: bytes) -> Caller | None:
 class Forwarding:
     """An ASGI application, for requests that `wanted` says are moto's."""
 
-    def __init__(self, services: Services, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        verifier: Verifier | None = None,
+        passed: Passed = lambda service, method, target: None,
+    ) -> None:
         self._services = services
         self._verifier = verifier
+        self._passed = passed
 
     def wanted(self, headers: Headers, query: bytes) -> bool:
         caller = caller_of(headers, query)
@@ -87,6 +95,8 @@ class Forwarding:
             await _refuse(send, UNREACHABLE, b"application/json", UNAVAILABLE, _json(UNAVAILABLE, why))
         else:
             await _pass_back(response, send)
+            if caller:
+                self._passed(caller.service, scope["method"], headers.get(b"x-amz-target", b""))
 
 
 def _request(scope: Scope, receive: Receive) -> httpcore.Request:

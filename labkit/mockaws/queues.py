@@ -48,6 +48,7 @@ def improve() -> None:
     Message.mark_received = mark_received
     Message.had_receipt_handle = lambda message, handle: _by_handle.get(handle) is message
     Queue.attributes = property(Attributes)
+    Queue.messages = property(visible_messages)
     Queue.delete_message = delete_message
     SQSBackend.receive_message = receive_message
     for name in GUARDED:
@@ -80,6 +81,11 @@ class Attributes(Mapping[str, Any]):
         return len(self._all)
 
 
+def visible_messages(queue: Any) -> list[Any]:
+    now = time.time() * 1000
+    return [message for message in queue._messages if message.visible_at < now and message.delayed_until <= now]
+
+
 def mark_received(message: Any, visibility_timeout: int | None = None) -> None:
     _mark_received(message, visibility_timeout)
     _by_handle[message.receipt_handle] = message
@@ -89,7 +95,7 @@ def delete_message(queue: Any, receipt_handle: str) -> None:
     """As moto's, in one pass: the second delete of a message is fine, a handle of no message here is not."""
     if receipt_handle in queue.deleted_messages:
         return
-    message = _by_handle.get(receipt_handle)
+    message: Any = _by_handle.get(receipt_handle)
     try:
         queue._messages.remove(message)
     except ValueError:

@@ -3,7 +3,8 @@
 As moto has them, two records that are put into a shard at once may get one sequence number, and one of them is lost;
 a shard that is split or merged gives its records to its children, where they have other numbers and look new, while
 AWS keeps them in the parent until they expire; and each look at a table's stream leaves an iterator for ever, where
-AWS's live for 15 minutes. Applied when such a service is first asked for; a contract test pins it to the installed moto.
+AWS's live for 15 minutes. Applied when such a service is first asked for; a contract test pins what is replaced here to
+the installed moto.
 """
 
 from __future__ import annotations

@@ -176,20 +176,18 @@ def check(pattern: Any, *, where: str = "the pattern", depth: int = 0) -> None:
     if depth > DEEPEST:
         raise InvalidPattern(f"{where} is nested too deeply")
     for key, wanted in pattern.items():
-        if is_choice(key, wanted):
-            if len(wanted) < 2:
-                raise InvalidPattern(f"{where}: $or needs two patterns or more")
-            for each in wanted:
-                check(each, where=f"{where}.$or", depth=depth + 1)
-        elif isinstance(wanted, Mapping):
-            if not wanted:
-                raise InvalidPattern(f"{where}.{key} is an empty object")
+        if not isinstance(wanted, Mapping | list) or not wanted:
+            raise InvalidPattern(f"{where}.{key} must be an object or a list that is not empty")
+        if isinstance(wanted, Mapping):
             check(wanted, where=f"{where}.{key}", depth=depth + 1)
-        elif isinstance(wanted, list) and wanted:
+        elif not is_choice(key, wanted):
             for each in wanted:
                 _check_leaf(each, f"{where}.{key}")
+        elif len(wanted) < 2:
+            raise InvalidPattern(f"{where}: $or needs two patterns or more")
         else:
-            raise InvalidPattern(f"{where}.{key} must be an object or a list that is not empty")
+            for each in wanted:
+                check(each, where=f"{where}.$or", depth=depth + 1)
 
 
 def _check_leaf(wanted: Any, where: str) -> None:
