@@ -179,6 +179,10 @@ async def _check_source(account: Account, mapping: EventSourceMapping) -> None:
 
 
 def _refuse_what_would_be_ignored(params: Params) -> None:
+    if params.get("TumblingWindowInSeconds"):
+        raise InvalidParameterValue(
+            "labkit does not implement tumbling windows yet: leave TumblingWindowInSeconds out."
+        )
     given = next((name for name in NOT_YET if params.get(name)), None)
     if given:
         raise InvalidParameterValue(f"labkit does not implement {given} of event source mappings yet: leave it out.")

@@ -78,8 +78,10 @@ class Means:
     """At this time of the clock: does the work, and has the source read."""
     deliver: Callable[[str, bytes], Awaitable[None]]
     """Brings a record to a destination."""
-    ahead_s: Callable[[], float]
-    """By how much the clock was advanced: the services' own clock was not."""
+    mapping: Callable[[], EventSourceMapping]
+    """The mapping as it is now, or was when it was deleted."""
+    role: Callable[[], str]
+    """The role of the mapping's function."""
 
 
 def encoded(record: dict[str, Any]) -> bytes:

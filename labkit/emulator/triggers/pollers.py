@@ -28,13 +28,19 @@ from labkit.emulator.destinations import Call
 from labkit.emulator.invoker import Answer
 from labkit.emulator.registry import EventSourceMapping, Reference, Registry, parse_reference
 from labkit.emulator.triggers.batch import Batch, Delivery, Means, Source
+from labkit.emulator.triggers.dynamodb import table_source
 from labkit.emulator.triggers.existence import check_source
 from labkit.emulator.triggers.hints import sources_fed
+from labkit.emulator.triggers.kinesis import kinesis_source
 from labkit.emulator.triggers.responses import failed_items
 from labkit.emulator.triggers.sqs import QueueSource
 from labkit.errors import ResourceNotFound, ServiceError
 
-SOURCES: dict[str, Callable[[Means], Source]] = {"sqs": QueueSource}
+SOURCES: dict[str, Callable[[Means], Source]] = {
+    "sqs": QueueSource,
+    "kinesis": kinesis_source,
+    "dynamodb": table_source,
+}
 FIRST_REST_S, LONGEST_REST_S = 0.02, 1.0
 LEAST_REST_S = 0.005  # between two looks that find nothing, whatever is hinted
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0  # after an error
@@ -124,10 +130,11 @@ class Poller:
         self.service = mapping.service
         self._mapping_id = mapping.mapping_id
         self._arn = mapping.source_arn
+        self._last_known = mapping
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._source = SOURCES[mapping.service](
-            Means(parts.call, parts.clock.now, self._later, parts.deliver, lambda: parts.clock.ahead_s)
+            Means(parts.call, parts.clock.now, self._later, parts.deliver, lambda: self._last_known, self._role)
         )
         self._task: asyncio.Task[None] | None = None
         self._batches: set[asyncio.Task[None]] = set()
@@ -251,7 +258,11 @@ class Poller:
     def _mapping(self) -> EventSourceMapping | None:
         """The mapping as it is now, None if it is not to be polled."""
         mapping = self._parts.registry.mappings.get(self._mapping_id)
+        self._last_known = mapping or self._last_known
         return mapping if mapping is not None and mapping.enabled else None
+
+    def _role(self) -> str:
+        return self._parts.registry.version(parse_reference(self._last_known.function_arn)).config.role
 
     # --- batches
 
