@@ -2,7 +2,7 @@
 
 As moto has them, two records that are put into a shard at once may get one sequence number, and one of them is lost;
 a shard that is split or merged gives its records to its children, where they have other numbers and look new, while
-AWS keeps them in the parent until they expire; and each look at a table's stream leaves an iterator for ever, where
+AWS keeps them in the parent until they expire, and it still takes new ones; and each look at a table's stream leaves an iterator for ever, where
 AWS's live for 15 minutes. Applied when such a service is first asked for; a contract test pins what is replaced here to
 the installed moto.
 """
@@ -13,6 +13,7 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 MOST_ITERATORS = 5000
@@ -23,9 +24,10 @@ _lock = threading.RLock()
 
 @functools.cache
 def improve_kinesis() -> None:
-    from moto.kinesis.models import Shard, Stream  # moto is loaded where it is served only
+    from moto.kinesis.models import Stream  # moto is loaded where it is served only
 
-    Shard.put_record = _guarded(Shard.put_record)
+    Stream.get_shard_for_key = _among_open(Stream.get_shard_for_key)
+    Stream.put_record = _guarded(Stream.put_record)
     Stream.split_shard = _guarded(_keeping_records(Stream.split_shard))
     Stream.merge_shards = _guarded(_keeping_records(Stream.merge_shards))
 
@@ -43,6 +45,17 @@ def improve_table_streams() -> None:
 
     improve_tables()
     DynamoDBStreamsBackend.get_records = _forgetting(DynamoDBStreamsBackend.get_records)
+
+
+def _among_open(shard_for_key: Callable[..., R]) -> Callable[..., R]:
+    """The same, but a shard that is closed takes no more records."""
+
+    @functools.wraps(shard_for_key)
+    def among_open(stream: Any, *args: Any, **more: Any) -> R:
+        shards = {shard_id: shard for shard_id, shard in stream.shards.items() if shard.is_open}
+        return shard_for_key(SimpleNamespace(shards=shards), *args, **more)
+
+    return among_open
 
 
 def _keeping_records(reshard: Callable[..., R]) -> Callable[..., R]:
