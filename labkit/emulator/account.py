@@ -13,6 +13,7 @@ from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.signing import Presigner
 from labkit.emulator.store import Store
+from labkit.emulator.triggers.pollers import Pollers
 
 Params = Mapping[str, Any]
 
@@ -31,6 +32,8 @@ class Account:
     """An object of S3, by bucket, key and version (none: the newest). Raises InvalidParameterValue."""
     accept_event: Callable[[Reference, bytes], Awaitable[object]]
     """Puts an asynchronous invocation into the queue. Raises the ServiceErrors of the Invoke operation."""
+    pollers: Pollers
+    """Who reads the queues and streams of event source mappings."""
     presign: Presigner | None = None
     store: Store | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -32,6 +32,7 @@ from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
 from labkit.emulator.template import Templates
 from labkit.emulator.timed.watch import Timer, Watch
+from labkit.emulator.triggers.pollers import Parts, Pollers
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
@@ -49,6 +50,7 @@ class Composition:
     queue: EventQueue
     watch: Watch
     machines: Machines
+    pollers: Pollers
     store: Store | None
 
     def pids(self) -> Iterable[int]:
@@ -65,6 +67,7 @@ class Composition:
         self.queue.stop()
         self.watch.stop()
         self.machines.stop()
+        self.pollers.stop()
         await self.services.stop()
         await self.dispatcher.stop()
         if self.store:
@@ -90,6 +93,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         templates,
     )
     invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
+    pollers = _polling(registry, invoker, clock, clients, store)
     account = Account(
         registry,
         packages,
@@ -99,6 +103,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         endpoint,
         object_reader(clients.call),
         lambda reference, payload: invoker.invoke(reference, payload, kind=InvocationType.EVENT),
+        pollers,
         Presigner(user, settings.region) if signed else None,
         store,
     )
@@ -106,13 +111,14 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     pages = Pages(account, wire, clock, verifier, machines=machines).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
     watch = Watch(lambda: _timer(registry, invoker, clock, clients, services))
-    others = Forwarding(services, verifier, passed=(watch.passed, machines.passed))
+    others = Forwarding(services, verifier, passed=(watch.passed, machines.passed, pollers.passed))
     app = FrontDoor(invoker, wire, doors, verifier, others=others)
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, templates, queue, watch, machines, store)
+    pollers.resume()
+    return Composition(app, dispatcher, services, templates, queue, watch, machines, pollers, store)
 
 
 def _invoking(
@@ -124,9 +130,7 @@ def _invoking(
         version_of=lambda arn: registry.serving(parse_reference(arn)),
         config_of=lambda arn: registry.event_policy(parse_reference(arn)),
         reserved_of=lambda version: registry.functions[version.config.name].reserved,
-        deliver=delivery(
-            registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
-        ),
+        deliver=_delivery(registry, lambda: invoker, clients),
         bury=burial(clients.call),
     )
     queue = EventQueue(clock, ways, journal=store)
@@ -150,3 +154,21 @@ def _timer(registry: Registry, invoker: Invoker, clock: Clock, clients: Clients,
 
     carrier = in_time.Delivery(clock, registry, invoker.invoke, clients.call)
     return timer.Timer(clock, clients.call, carrier, account_id=registry.account_id, moto=lambda: services.pid)
+
+
+def _polling(registry: Registry, invoker: Invoker, clock: Clock, clients: Clients, store: Store | None) -> Pollers:
+    def keep(mapping_id: str) -> None:
+        if store:
+            store.keep("mappings", mapping_id, registry.mappings.get(mapping_id))
+
+    deliver = _delivery(registry, lambda: invoker, clients)
+    return Pollers(Parts(registry, clock, invoker.invoke, clients.call, deliver, keep))
+
+
+def _delivery(
+    registry: Registry, invoker: Callable[[], Invoker], clients: Clients
+) -> Callable[[str, bytes], Awaitable[None]]:
+    """The way of records to their destinations; the invoker need not be there yet."""
+    return delivery(
+        registry, lambda function, body: invoker().invoke(function, body, kind=InvocationType.EVENT), clients.call
+    )

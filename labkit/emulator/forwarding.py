@@ -26,6 +26,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
+Passed = Callable[[str, Scope], None]
+"""Hears of a request that moto has answered: its service, and the request."""
 
 CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
 OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
@@ -65,7 +67,7 @@ class Forwarding:
         services: Services,
         verifier: Verifier | None = None,
         *,
-        passed: Iterable[Callable[[str, Scope], None]] = (),
+        passed: Iterable[Passed] = (),
     ) -> None:
         """`passed` are told the service and the request when moto has answered it, before the caller has the answer."""
         self._services = services

@@ -221,6 +221,7 @@ class EventSourceMapping:
     maximum_concurrency: int | None = None
     stream: StreamSettings | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    last_result: str = ""  # what came of its last batch; empty before the first
 
     @property
     def service(self) -> str:

@@ -65,7 +65,7 @@ class Dispatcher:
         by the first part of the path; the rest of it is told.
         """
         self._own = own
-        self._moto = _Moto(create_backend_app)
+        self._moto = _Moto(_application)
         self._moto.prepare = dict(prepare)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -112,6 +112,19 @@ class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
         if made_ready := self.prepare.pop(backend, None):  # under moto's lock
             made_ready()
         return backend
+
+
+def _application(service: str) -> Any:
+    """A service of moto, improved where it needs to be when it is first asked for."""
+    if service == "sqs":
+        from labkit.mockaws import queues  # a cold path: only who has queues waits for it
+
+        queues.improve()
+    elif service in ("kinesis", "dynamodb", "dynamodbstreams"):
+        from labkit.mockaws import streams  # as above
+
+        streams.IMPROVEMENTS[service]()
+    return create_backend_app(service)
 
 
 def disconnect() -> None:

@@ -101,7 +101,7 @@ def _wait_on_the_clock() -> None:
     ExecutionWorker._get_evaluation_entrypoint = parsed
 
 
-def moment_of(wait_seconds: int, local_now: datetime) -> float:
+def moment_of(wait_seconds: float, local_now: datetime) -> float:
     """PURE: the whole second, since the epoch, that a Timestamp means. moto takes it for one of the local wall clock,
     and tells how many seconds are left until then.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -19,6 +20,23 @@ def hasty_aws(lab) -> Iterator[Any]:
     yield client
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
         client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+@pytest.fixture
+def source_of(lab) -> Callable[[str], None]:
+    """Makes the queue or stream of an ARN, if it is not there."""
+
+    def make(arn: str) -> None:
+        service, name = arn.split(":")[2], arn.rpartition(":")[2]
+        if service == "sqs":
+            fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+            lab.boto3("sqs").create_queue(QueueName=name, Attributes=fifo)
+        elif service == "kinesis":
+            kinesis = lab.boto3("kinesis")
+            with suppress(kinesis.exceptions.ResourceInUseException):
+                kinesis.create_stream(StreamName=name.partition("/")[2], ShardCount=1)
+
+    return make
 
 
 @pytest.fixture

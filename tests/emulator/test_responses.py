@@ -399,6 +399,8 @@ def seen() -> Walk:
     """Everything that came back. Its environments end with the lab, before the tests look."""
     with Lab(notice=lambda message: None) as lab:
         client = boto3.client("lambda", **lab.connection, config=Config(retries={"total_max_attempts": 1}))
+        lab.boto3("sqs").create_queue(QueueName=QUEUE.rpartition(":")[2])
+        lab.boto3("kinesis").create_stream(StreamName="s", ShardCount=1)
         seen = Walk(client)
         client.meta.events.register("before-parse.lambda", seen.note)
         walk(seen.call)

@@ -1,10 +1,10 @@
 """Event source mappings: which queue or stream feeds which function, and in what batches.
 
-The records only: nothing polls yet, and a mapping says so. `enabled` is what the user wants, `polled` what a poller
-reports of itself, and State follows from both (API reference, EventSourceMappingConfiguration, has these states):
+The records; `triggers.pollers` reads the sources. `enabled` is what the user wants, `polled` what a poller reports of
+itself, and State follows from both (API reference, EventSourceMappingConfiguration, has these states):
 
               polled      not polled
-    enabled   Enabled     Enabling     (StateTransitionReason says that labkit does not poll)
+    enabled   Enabled     Enabling
     disabled  Disabling   Disabled
 
 The answers to Create, Update and Delete name the change under way, as AWS's do: Creating, Updating, Enabling,
@@ -18,7 +18,6 @@ AWS, and AWS's messages in public bug reports; a message that names labkit is la
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 import uuid
 from datetime import datetime
@@ -27,6 +26,8 @@ from typing import Any
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.pagination import page
 from labkit.emulator.registry import EventSourceMapping, StreamSettings, parse_reference
+from labkit.emulator.triggers.filters import parsed
+from labkit.emulator.triggers.patterns import InvalidPattern
 from labkit.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound
 
 PAGE = 100
@@ -58,7 +59,6 @@ STREAM_FIELDS = {
     "TumblingWindowInSeconds": "tumbling_window_s",
 }
 FIELDS = {"BatchSize": "batch_size", "MaximumBatchingWindowInSeconds": "batching_window_s", "Enabled": "enabled"}
-NOT_POLLED = "labkit does not poll this event source yet"
 
 
 async def create_mapping(account: Account, params: Params) -> dict[str, Any]:
@@ -80,8 +80,10 @@ async def create_mapping(account: Account, params: Params) -> dict[str, Any]:
         ),
         params,
     )
+    await _check_source(account, mapping)
     _refuse_duplicate(account, mapping, name)
     account.registry.mappings[mapping.mapping_id] = mapping
+    account.pollers.changed(mapping.mapping_id)
     return _describe(account, mapping) | {"State": "Creating"}
 
 
@@ -97,7 +99,11 @@ async def update_mapping(account: Account, params: Params) -> dict[str, Any]:
         name, arn = _function_arn(account, params["FunctionName"])
         mapping = dataclasses.replace(mapping, function_arn=arn)
         _refuse_duplicate(account, mapping, name)
+        await _check_source(account, mapping)
+    now = _mapping(account, params)  # its poller, or another caller, may have changed it meanwhile
+    mapping = dataclasses.replace(mapping, polled=now.polled, last_result=now.last_result)
     account.registry.mappings[mapping.mapping_id] = mapping
+    account.pollers.changed(mapping.mapping_id)
     switched = "Enabling" if mapping.enabled else "Disabling"
     return _describe(account, mapping) | {"State": "Updating" if mapping.enabled == old.enabled else switched}
 
@@ -105,6 +111,7 @@ async def update_mapping(account: Account, params: Params) -> dict[str, Any]:
 async def delete_mapping(account: Account, params: Params) -> dict[str, Any]:
     mapping = _mapping(account, params)
     del account.registry.mappings[mapping.mapping_id]
+    account.pollers.changed(mapping.mapping_id)
     return _describe(account, mapping) | {"State": "Deleting"}
 
 
@@ -165,7 +172,17 @@ def _function_arn(account: Account, text: str) -> tuple[str, str]:
     return reference.name, f"{arn}:{reference.qualifier}" if reference.qualifier else arn
 
 
+async def _check_source(account: Account, mapping: EventSourceMapping) -> None:
+    """Raises InvalidParameterValue if the queue or stream is not there, or does not suit the function."""
+    version = account.registry.version(parse_reference(mapping.function_arn))
+    await account.pollers.check(mapping, timeout_s=version.config.timeout_s)
+
+
 def _refuse_what_would_be_ignored(params: Params) -> None:
+    if params.get("TumblingWindowInSeconds"):
+        raise InvalidParameterValue(
+            "labkit does not implement tumbling windows yet: leave TumblingWindowInSeconds out."
+        )
     given = next((name for name in NOT_YET if params.get(name)), None)
     if given:
         raise InvalidParameterValue(f"labkit does not implement {given} of event source mappings yet: leave it out.")
@@ -235,11 +252,9 @@ def _filters(criteria: Params) -> tuple[str, ...]:
     patterns = tuple(each.get("Pattern") or "" for each in criteria.get("Filters") or ())
     for pattern in patterns:
         try:
-            is_object = isinstance(json.loads(pattern), dict)
-        except (ValueError, RecursionError):
-            is_object = False
-        if not is_object:
-            raise InvalidParameterValue("Invalid filter pattern definition.")
+            parsed(pattern)
+        except InvalidPattern:
+            raise InvalidParameterValue("Invalid filter pattern definition.") from None
     return patterns
 
 
@@ -291,19 +306,17 @@ def _describe(account: Account, mapping: EventSourceMapping) -> dict[str, Any]:
         "LastModified": mapping.last_modified,
         "State": state(mapping),
         "StateTransitionReason": _reason(mapping),
+        "LastProcessingResult": mapping.last_result or ("No records processed" if mapping.stream else None),
     } | (_describe_stream(mapping.stream) if mapping.stream else {})
 
 
 def _reason(mapping: EventSourceMapping) -> str:
-    if mapping.enabled and not mapping.polled:
-        return NOT_POLLED
     return "USER_INITIATED" if mapping.service == "sqs" else "User action"
 
 
 def _describe_stream(stream: StreamSettings) -> dict[str, Any]:
     return {name: getattr(stream, to) for name, to in STREAM_FIELDS.items()} | {
         "DestinationConfig": {"OnFailure": {"Destination": stream.on_failure}},
-        "LastProcessingResult": "No records processed",
     }
 
 

@@ -20,8 +20,9 @@ WINDOW_NEEDED = "Maximum batch window in seconds must be greater than 0 if maxim
 
 
 @pytest.fixture
-def create_mapping(aws, arn):
+def create_mapping(aws, arn, source_of):
     def create_mapping(source=QUEUE, function="f", **more):
+        source_of(source)
         return aws.create_event_source_mapping(EventSourceArn=source, FunctionName=function, **more)
 
     return create_mapping
@@ -71,12 +72,52 @@ def test_a_streams_mapping_has_awss_defaults(aws, create_mapping):
 
 
 @pytest.mark.process
-def test_a_mapping_that_nothing_polls_does_not_say_enabled(aws, create_mapping):
-    mapping = aws.get_event_source_mapping(UUID=create_mapping()["UUID"])
-    assert (mapping["State"], "does not poll" in mapping["StateTransitionReason"]) == ("Enabling", True)
-    assert aws.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)["State"] == "Disabling"
-    mapping = aws.get_event_source_mapping(UUID=mapping["UUID"])
-    assert (mapping["State"], mapping["StateTransitionReason"]) == ("Disabled", "USER_INITIATED")
+def test_a_mapping_is_enabled_disabled_and_enabled_again(aws, create_mapping, wait_until):
+    mapping_id = create_mapping()["UUID"]
+
+    def says(state):
+        return lambda: aws.get_event_source_mapping(UUID=mapping_id)["State"] == state
+
+    wait_until(says("Enabled"))
+    assert aws.update_event_source_mapping(UUID=mapping_id, Enabled=False)["State"] == "Disabling"
+    wait_until(says("Disabled"))
+    assert aws.get_event_source_mapping(UUID=mapping_id)["StateTransitionReason"] == "USER_INITIATED"
+    assert aws.update_event_source_mapping(UUID=mapping_id, Enabled=True)["State"] == "Enabling"
+    wait_until(says("Enabled"))
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("source", "settings", "message"),
+    [
+        (
+            HERE.format("sqs", "nowhere"),
+            {},
+            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+            "SQS Error Message: The specified queue does not exist.",
+        ),
+        (
+            "arn:aws:sqs:us-east-1:210987654321:q",
+            {},
+            "The provided execution role does not have permissions to call ReceiveMessage on SQS",
+        ),
+        (HERE.format("kinesis", "stream/nowhere"), {"StartingPosition": "LATEST"}, "Stream not found: "),
+        (TABLE, {"StartingPosition": "LATEST"}, f"Stream not found: {TABLE}"),
+    ],
+)
+def test_a_source_must_be_there(aws, arn, refused, source, settings, message):
+    code, status, said = refused(aws.create_event_source_mapping, EventSourceArn=source, FunctionName="f", **settings)
+    assert (code, status) == ("InvalidParameterValueException", 400)
+    assert message in said
+    assert aws.list_event_source_mappings()["EventSourceMappings"] == []
+
+
+@pytest.mark.process
+def test_a_function_may_not_run_longer_than_its_messages_are_hidden(aws, create, lab, refused):
+    create("slow", Timeout=60)
+    lab.boto3("sqs").create_queue(QueueName="q")
+    said = refused(aws.create_event_source_mapping, EventSourceArn=QUEUE, FunctionName="slow")[2]
+    assert said == "Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds"
 
 
 @pytest.mark.process
@@ -107,7 +148,6 @@ def test_a_streams_settings_come_back(create_mapping):
         "BisectBatchOnFunctionError": True,
         "MaximumRetryAttempts": 4,
         "MaximumRecordAgeInSeconds": 60,
-        "TumblingWindowInSeconds": 9,
         "DestinationConfig": {"OnFailure": {"Destination": QUEUE}},
     }
     answer = create_mapping(STREAM, **given)
@@ -148,6 +188,8 @@ def test_a_big_batch_of_a_queue_needs_a_window(aws, create_mapping, refused):
         ),
         (QUEUE, {"FilterCriteria": {"Filters": [{"Pattern": "{oops"}]}}, "Invalid filter pattern definition."),
         (QUEUE, {"FilterCriteria": {"Filters": [{"Pattern": "[1]"}]}}, "Invalid filter pattern definition."),
+        (QUEUE, {"FilterCriteria": {"Filters": [{"Pattern": '{"body": "a"}'}]}}, "Invalid filter pattern definition."),
+        (STREAM, {"StartingPosition": "LATEST", "TumblingWindowInSeconds": 9}, "tumbling windows"),
         (QUEUE, {"KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/k"}, "KMSKeyArn"),
         (HERE.format("kafka", "cluster/c/1"), {"StartingPosition": "LATEST"}, "Unrecognized event source."),
     ],

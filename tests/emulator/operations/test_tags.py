@@ -58,7 +58,8 @@ def test_a_function_that_is_not_here_is_named(aws, arn, refused, place):
     )  # fmt: skip
 
 
-def test_an_event_source_mapping_has_tags(aws, arn):
+def test_an_event_source_mapping_has_tags(aws, arn, source_of):
+    source_of(QUEUE)
     mapping = aws.create_event_source_mapping(EventSourceArn=QUEUE, FunctionName="f", Tags={"a": "1"})
     resource = mapping["EventSourceMappingArn"]
     aws.tag_resource(Resource=resource, Tags={"b": "2"})
