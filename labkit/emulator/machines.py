@@ -27,24 +27,38 @@ class Machines:
         self._clock = clock
         self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: asyncio.Task[None] | None = None
+        self._ask_again = False
 
     def passed(self, service: str, scope: Scope) -> None:
         """A request has been answered by moto, the answer is not on its way yet."""
         if service == "states" and dict(scope["headers"]).get(b"x-amz-target") in STARTING:
-            self._start(self._tell("/rest"))
+            self._start(self._rest())
 
     def pause(self, pause_id: str, until: float) -> None:
         """A state of a machine waits, and is woken at this moment."""
         self._start(self._paused(pause_id, until))
 
     def stop(self) -> None:
-        for task in self._tasks:
+        for task in filter(None, (self._asking, *self._tasks)):
             task.cancel()
 
     async def _paused(self, pause_id: str, until: float) -> None:
         await self._clock.wait_until(until)
         await self._tell(f"/wake/{pause_id}")
-        await self._tell("/rest")
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Returns when all machines rest, as seen after this call. One question stands for all who want to know."""
+        self._ask_again = True
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        await asyncio.shield(self._asking)
+
+    async def _ask(self) -> None:
+        while self._ask_again:
+            self._ask_again = False
+            await self._tell("/rest")
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

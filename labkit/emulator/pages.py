@@ -7,6 +7,7 @@ status, traces, logs, fresh environments, the clock, and the packages that GetFu
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import time
 import traceback
@@ -131,6 +132,8 @@ class Pages:
         try:
             until = float(given["until"]) if "until" in given else self._clock.now() + float(given["seconds"])
         except (KeyError, ValueError):
+            until = math.nan
+        if not math.isfinite(until):
             return JSONResponse({"message": "expected a number, as seconds or until."}, 400)
         self._machines.pause(given.get("id", ""), until)
         return JSONResponse({})

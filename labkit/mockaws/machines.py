@@ -43,19 +43,14 @@ def run_machines() -> None:
     _read_jsonata()
 
 
-@functools.cache
-def _watched(service: str, region: str) -> Any:
-    """A client whose calls count as work."""
-    client = emulator.client(service, region)
-    client.meta.events.register("before-call", pauses.call_begins)
-    client.meta.events.register("after-call", pauses.call_ends)
-    client.meta.events.register("after-call-error", pauses.call_ends)
-    return client
-
-
 def _client(*, service_name: str, region_name: str, **_: Any) -> Any:
+    """A client whose calls count as work."""
     with pauses.thinking():  # the first of its kind takes a second
-        return _watched(service_name, region_name)
+        client = emulator.client(service_name, region_name)
+    events = {"before-call": pauses.call_begins, "after-call": pauses.call_ends, "after-call-error": pauses.call_ends}
+    for event, then in events.items():  # by their id once, however often
+        client.meta.events.register(event, then, unique_id=f"labkit-{event}")
+    return client
 
 
 def _after(cls: Any, name: str, then: Callable[..., None]) -> None:

@@ -82,10 +82,13 @@ def _wait(how_long: str, running: Callable[[], bool]) -> None:
     with _changed:
         _waiting.add(pause_id)
     happened()
-    emulator.post(f"/_labkit/pause?{how_long}&id={pause_id}")
-    with _changed:
-        _changed.wait_for(lambda: pause_id not in _waiting or not running())
-        _waiting.discard(pause_id)
+    try:
+        emulator.post(f"/_labkit/pause?{how_long}&id={pause_id}")
+        with _changed:
+            _changed.wait_for(lambda: pause_id not in _waiting or not running())
+    finally:
+        with _changed:
+            _waiting.discard(pause_id)
     happened()
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -44,7 +45,8 @@ def play(scene):
         async with asyncio.timeout(10):
             await scene(clock, moto, machines)
         machines.stop()
-        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(played())
@@ -81,6 +83,23 @@ def test_a_machine_that_is_started_is_at_work_until_it_rests():
         assert not advance.done()
         moto.rest.set()
         assert await advance == NOON + 120
+
+    play(scene)
+
+
+def test_many_that_want_to_know_whether_machines_rest_ask_once_and_once_more():
+    async def scene(clock, moto, machines):
+        moto.rest.clear()
+        for _ in range(100):
+            machines.passed("states", {"headers": [(b"x-amz-target", b"AWSStepFunctions.StartExecution")]})
+        for _ in range(20):
+            await asyncio.sleep(0)
+        machines.passed("states", {"headers": [(b"x-amz-target", b"AWSStepFunctions.StartExecution")]})
+        for _ in range(20):
+            await asyncio.sleep(0)
+        moto.rest.set()
+        await clock.advance(60)
+        assert moto.seen == [("/rest", 0.0), ("/rest", 0.0)]
 
     play(scene)
 
@@ -383,6 +402,14 @@ def test_bad_requests_have_awss_codes(states):
         states.send_task_success(taskToken="none", output="{}")
     with pytest.raises(ClientError, match="ExecutionDoesNotExist"):
         states.describe_execution(executionArn=arn.replace("stateMachine", "execution") + ":none")
+
+
+@process
+@pytest.mark.parametrize("query", ["", "seconds=", "seconds=soon", "seconds=nan", "until=inf"])
+def test_a_pause_needs_a_number(lab, signature, query):
+    answer = requests.post(f"{lab.endpoint}/_labkit/pause?{query}", auth=signature)
+    assert answer.status_code == 400
+    assert "expected a number" in answer.json()["message"]
 
 
 @process

@@ -51,6 +51,27 @@ def test_all_who_need_it_first_wait_for_one_start(tmp_path):
     assert play(tmp_path, READY, scene) == (1, 1)
 
 
+def test_it_is_told_where_the_emulator_is(tmp_path):
+    script = f"import os; open({str(tmp_path / 'seen')!r}, 'w').write(os.environ['AWS_ENDPOINT_URL']); {READY}"
+
+    async def scene():
+        where = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+        services = Services(tmp_path, account_id="123456789012", argv=("-c", script), variables=where)
+        await services.reached()
+        await services.stop()
+
+    asyncio.run(scene())
+    assert (tmp_path / "seen").read_text() == "http://127.0.0.1:1"
+
+
+def test_what_the_emulator_itself_asks_starts_nothing(tmp_path):
+    async def scene(services):
+        await services.tell("/rest")
+        return services.pid
+
+    assert play(tmp_path, READY, scene) is None
+
+
 def test_who_gives_up_waiting_does_not_stop_the_start_for_others(tmp_path):
     async def scene(services):
         impatient = asyncio.create_task(services.reached())

@@ -41,6 +41,17 @@ def test_a_unix_socket_is_no_network(connect):
     assert refuse_network("socket.connect", (connect(socket.AF_UNIX), "/tmp/x")) is None
 
 
+def test_the_emulators_own_address_is_no_network_and_no_other_port_of_it_is(connect):
+    emulator = ("127.0.0.1", 4566)
+    assert refuse_network("socket.getaddrinfo", (*emulator, 0, 1, 0), allowed=emulator) is None
+    assert refuse_network("socket.connect", (connect(socket.AF_INET), emulator), allowed=emulator) is None
+    for other in (("127.0.0.1", 80), ("192.0.2.1", 4566)):
+        with pytest.raises(NetworkRefused):
+            refuse_network("socket.getaddrinfo", (*other, 0, 1, 0), allowed=emulator)
+        with pytest.raises(NetworkRefused):
+            refuse_network("socket.connect", (connect(socket.AF_INET), other), allowed=emulator)
+
+
 def test_what_is_not_about_sockets_is_let_pass():
     assert refuse_network("open", ("/etc/passwd", "r", 0)) is None
 
