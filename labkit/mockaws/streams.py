@@ -1,10 +1,10 @@
 """moto's streams, made fit for many writers, for readers without an end, and for resharding.
 
 As moto has them, two records that are put into a shard at once may get one sequence number, and one of them is lost;
-a shard that is split or merged gives its records to its children, where they have other numbers and look new, while
-AWS keeps them in the parent until they expire, and it still takes new ones; and each look at a table's stream leaves
-an iterator for ever, where AWS's live for 15 minutes. Applied when such a service is first asked for; a contract test
-pins what is replaced here to the installed moto.
+a shard that is split or merged gives its records to its children, where they have other numbers and look new, and
+still takes new ones, while AWS does neither; and each look at a table's stream leaves an iterator for ever, where
+AWS's live for 15 minutes. Applied when such a service is first asked for; a contract test pins what is replaced here
+to the installed moto.
 """
 
 from __future__ import annotations

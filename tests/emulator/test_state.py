@@ -159,6 +159,23 @@ def test_a_retry_comes_at_its_time_although_the_emulator_was_killed(emulator, tm
         assert (before, note.read_text()) == ("x", "xxx")
 
 
+def test_a_mapping_goes_on_although_the_emulator_was_killed(emulator, tmp_path, wait_until):
+    note, queue = tmp_path / "note", {"QueueName": "q"}
+    create(emulator.aws, source=f"def handler(event, context): open({str(note)!r}, 'a').write('x')")
+    boto3.client("sqs", **emulator.connection).create_queue(**queue)
+    arn = "arn:aws:sqs:us-east-1:123456789012:q"
+    mapping = emulator.aws.create_event_source_mapping(EventSourceArn=arn, FunctionName="f", BatchSize=7)
+    wait_until(lambda: emulator.aws.get_event_source_mapping(UUID=mapping["UUID"])["State"] == "Enabled")
+    emulator.again()
+    found = emulator.aws.get_event_source_mapping(UUID=mapping["UUID"])
+    assert (found["State"], found["BatchSize"]) == ("Enabled", 7)
+    children = psutil.Process(emulator.process.pid).children()
+    assert not [p for p in children if "labkit.mockaws" in " ".join(p.cmdline())]
+    url = boto3.client("sqs", **emulator.connection).create_queue(**queue)["QueueUrl"]
+    boto3.client("sqs", **emulator.connection).send_message(QueueUrl=url, MessageBody="x")
+    wait_until(note.exists)
+
+
 def test_two_emulators_do_not_share_a_folder(emulator):
     other = subprocess.run(
         [sys.executable, "-m", "labkit.emulator", "--port", "0", "--state", str(emulator.folder)],

@@ -78,6 +78,8 @@ class Means:
     """At this time of the clock: does the work, and has the source read."""
     deliver: Callable[[str, bytes], Awaitable[None]]
     """Brings a record to a destination."""
+    ahead_s: Callable[[], float]
+    """By how much the clock was advanced; the services' own clocks were not."""
     mapping: Callable[[], EventSourceMapping]
     """The mapping as it is now, or was when it was deleted."""
     role: Callable[[], str]

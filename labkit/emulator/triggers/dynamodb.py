@@ -48,7 +48,7 @@ class TableStream:
             record = event_record(given, mapping.source_arn)
             change = given["dynamodb"]
             key = json.dumps(record["dynamodb"]["Keys"], sort_keys=True)
-            arrived_at = change["ApproximateCreationDateTime"].timestamp()
+            arrived_at = change["ApproximateCreationDateTime"].timestamp() + self._means.ahead_s()
             item = StreamItem(change["SequenceNumber"], encoded(record), arrived_at, key)
             found.append((item, passes(mapping.filters, record)))
         return found, answer.get("NextShardIterator") or iterator

@@ -58,7 +58,7 @@ class Kinesis:
         found = []
         for given in answer["Records"]:
             record = event_record(given, mapping.source_arn, shard_id, role)
-            arrived_at = given["ApproximateArrivalTimestamp"].timestamp()
+            arrived_at = given["ApproximateArrivalTimestamp"].timestamp() + self._means.ahead_s()
             item = StreamItem(given["SequenceNumber"], encoded(record), arrived_at, given["PartitionKey"])
             found.append((item, passes(mapping.filters, record)))
         return found, answer.get("NextShardIterator") or iterator

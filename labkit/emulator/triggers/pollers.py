@@ -134,7 +134,15 @@ class Poller:
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._source = SOURCES[mapping.service](
-            Means(parts.call, parts.clock.now, self._later, parts.deliver, lambda: self._last_known, self._role)
+            Means(
+                parts.call,
+                parts.clock.now,
+                self._later,
+                parts.deliver,
+                ahead_s=lambda: parts.clock.ahead_s,
+                mapping=lambda: self._last_known,
+                role=self._role,
+            )
         )
         self._task: asyncio.Task[None] | None = None
         self._batches: set[asyncio.Task[None]] = set()

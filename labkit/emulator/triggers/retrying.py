@@ -25,7 +25,7 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 60.0
 
 @dataclass(frozen=True, slots=True)
 class StreamItem(Item):
-    """`lane_key`: records of one key stay in order, whatever is processed in parallel."""
+    """`arrived_at` is the clock's time. Records of one `lane_key` stay in order, whatever is processed in parallel."""
 
     arrived_at: float
     lane_key: str

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from labkit import Lab
+
 NOTING = """
 import json
 def handler(event, context):
@@ -25,7 +27,6 @@ class Feed:
         self.wait_until = wait_until
         self.sqs, self.aws = lab.boto3("sqs"), lab.boto3("lambda")
         self._notes = folder / "notes"
-        self._mappings: list[str] = []
 
     def deploy(self, body: str = "pass", name: str = "f", **config: Any) -> None:
         lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
@@ -41,7 +42,6 @@ class Feed:
     def map(self, source: str = "arn:aws:sqs:us-east-1:123456789012:q", *, enabled: bool = True, **more: Any) -> str:
         """A mapping's id; it is polled when this returns, if it is to be."""
         made = self.aws.create_event_source_mapping(EventSourceArn=source, FunctionName="f", Enabled=enabled, **more)
-        self._mappings.append(made["UUID"])
         if enabled:
             self.wait_until(lambda: self.mapping(made["UUID"])["State"] == "Enabled")
         return str(made["UUID"])
@@ -71,21 +71,29 @@ class Feed:
         return sum(int(each) for each in found.values())
 
     def close(self) -> None:
-        for mapping_id in self._mappings:
-            self.aws.delete_event_source_mapping(UUID=mapping_id)
+        """Nothing is left for the next test; the clock stays where it is."""
+        for mapping in self.aws.list_event_source_mappings()["EventSourceMappings"]:
+            self.aws.delete_event_source_mapping(UUID=mapping["UUID"])
+        for name in self.lab.names():
+            self.lab.delete(name)
         for url in self.sqs.list_queues().get("QueueUrls", ()):
             self.sqs.delete_queue(QueueUrl=url)
+        kinesis, tables = self.lab.boto3("kinesis"), self.lab.boto3("dynamodb")
+        for name in kinesis.list_streams()["StreamNames"]:
+            kinesis.delete_stream(StreamName=name)
+        for name in tables.list_tables()["TableNames"]:
+            tables.delete_table(TableName=name)
+
+
+@pytest.fixture(scope="session")
+def fed_lab() -> Iterator[Lab]:
+    """A lab whose clock these tests move, one after another."""
+    with Lab(notice=lambda message: None) as lab:
+        yield lab
 
 
 @pytest.fixture
-def feed(lab: Any, tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Feed]:
-    """In the shared lab, whose clock nobody moves."""
-    made = Feed(lab, tmp_path, wait_until)
+def feed(fed_lab: Lab, tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Feed]:
+    made = Feed(fed_lab, tmp_path, wait_until)
     yield made
     made.close()
-
-
-@pytest.fixture
-def own_feed(own_lab: Any, tmp_path: Path, wait_until: Callable[..., None]) -> Feed:
-    """In a lab whose clock only the test moves."""
-    return Feed(own_lab, tmp_path, wait_until)

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def table(own_lab):
-    client = own_lab.boto3("dynamodb")
+def table(fed_lab):
+    client = fed_lab.boto3("dynamodb")
     client.create_table(
         TableName="t",
         KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
@@ -30,8 +30,8 @@ def changes(feed):
     return [record for event in feed.events for record in event["Records"]]
 
 
-def test_changes_of_a_table_arrive_in_order_and_in_awss_shape(own_feed, table):
-    feed, arn = own_feed, stream_of(table)
+def test_changes_of_a_table_arrive_in_order_and_in_awss_shape(feed, table):
+    arn = stream_of(table)
     feed.deploy()
     feed.map(arn, StartingPosition="TRIM_HORIZON")
     table.put_item(TableName="t", Item={"k": {"S": "1"}, "b": {"B": b"\x00"}, "l": {"L": [{"BS": [b"\x01"]}]}})
@@ -50,18 +50,17 @@ def test_changes_of_a_table_arrive_in_order_and_in_awss_shape(own_feed, table):
     assert remove["dynamodb"]["OldImage"] == modify["dynamodb"]["NewImage"]
 
 
-def test_what_a_filter_drops_is_passed_over(own_feed, table):
-    own_feed.deploy()
+def test_what_a_filter_drops_is_passed_over(feed, table):
+    feed.deploy()
     pattern = '{"eventName": ["INSERT"], "dynamodb": {"NewImage": {"n": {"N": [{"anything-but": "1"}]}}}}'
-    own_feed.map(stream_of(table), StartingPosition="TRIM_HORIZON", FilterCriteria={"Filters": [{"Pattern": pattern}]})
+    feed.map(stream_of(table), StartingPosition="TRIM_HORIZON", FilterCriteria={"Filters": [{"Pattern": pattern}]})
     for number in "123":
         table.put_item(TableName="t", Item={"k": {"S": number}, "n": {"N": number}})
-    own_feed.wait_until(lambda: len(changes(own_feed)) == 2)
-    assert [change["dynamodb"]["Keys"]["k"]["S"] for change in changes(own_feed)] == ["2", "3"]
+    feed.wait_until(lambda: len(changes(feed)) == 2)
+    assert [change["dynamodb"]["Keys"]["k"]["S"] for change in changes(feed)] == ["2", "3"]
 
 
-def test_a_batch_that_is_given_up_leaves_a_record_in_a_bucket_with_its_payload(own_feed, table):
-    feed = own_feed
+def test_a_batch_that_is_given_up_leaves_a_record_in_a_bucket_with_its_payload(feed, table):
     feed.deploy("1 / 0")
     s3 = feed.lab.boto3("s3")
     s3.create_bucket(Bucket="lost")

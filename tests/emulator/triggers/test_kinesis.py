@@ -25,8 +25,8 @@ return {"batchItemFailures": [{"itemIdentifier": r["kinesis"]["sequenceNumber"]}
 
 
 @pytest.fixture
-def kinesis(own_lab):
-    client = own_lab.boto3("kinesis")
+def kinesis(fed_lab):
+    client = fed_lab.boto3("kinesis")
     client.create_stream(StreamName="s", ShardCount=1)
     return client
 
@@ -52,12 +52,12 @@ def buried(feed, url):
     return [json.loads(m["Body"]) for m in feed.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
 
 
-def test_a_record_arrives_in_awss_shape(own_feed, kinesis):
-    own_feed.deploy()
+def test_a_record_arrives_in_awss_shape(feed, kinesis):
+    feed.deploy()
     put(kinesis, "hello")
-    own_feed.map(STREAM, StartingPosition="TRIM_HORIZON")
-    own_feed.wait_until(lambda: own_feed.events)
-    (record,) = own_feed.events[0]["Records"]
+    feed.map(STREAM, StartingPosition="TRIM_HORIZON")
+    feed.wait_until(lambda: feed.events)
+    (record,) = feed.events[0]["Records"]
     assert abs(record["kinesis"].pop("approximateArrivalTimestamp") - datetime.now(UTC).timestamp()) < 60
     number = record["kinesis"]["sequenceNumber"]
     assert record == {
@@ -70,23 +70,22 @@ def test_a_record_arrives_in_awss_shape(own_feed, kinesis):
     }  # fmt: skip
 
 
-def test_latest_begins_with_what_comes_and_a_time_with_what_came_since(own_feed, kinesis):
-    own_feed.deploy()
+def test_latest_begins_with_what_comes_and_a_time_with_what_came_since(feed, kinesis):
+    feed.deploy()
     put(kinesis, "old")
-    own_feed.map(STREAM, StartingPosition="LATEST")
+    feed.map(STREAM, StartingPosition="LATEST")
     put(kinesis, "new")
-    own_feed.wait_until(lambda: own_feed.events)
-    assert calls(own_feed) == [["new"]]
-    own_feed.lab.deploy("g", "def handler(event, context): pass")
-    since = datetime.fromtimestamp(own_feed.events[0]["Records"][0]["kinesis"]["approximateArrivalTimestamp"], UTC)
-    own_feed.aws.create_event_source_mapping(
+    feed.wait_until(lambda: feed.events)
+    assert calls(feed) == [["new"]]
+    feed.lab.deploy("g", "def handler(event, context): pass")
+    since = datetime.fromtimestamp(feed.events[0]["Records"][0]["kinesis"]["approximateArrivalTimestamp"], UTC)
+    feed.aws.create_event_source_mapping(
         EventSourceArn=STREAM, FunctionName="g", StartingPosition="AT_TIMESTAMP", StartingPositionTimestamp=since
     )
-    own_feed.wait_until(lambda: own_feed.lab.traces("g"))
+    feed.wait_until(lambda: feed.lab.traces("g"))
 
 
-def test_a_poison_record_is_cut_out_of_its_batch_and_told_of(own_feed, kinesis):
-    feed = own_feed
+def test_a_poison_record_is_cut_out_of_its_batch_and_told_of(feed, kinesis):
     feed.deploy(POISON)
     url = feed.queue("dead")
     put(kinesis, "a", "b", "bad", "c")
@@ -105,8 +104,7 @@ def test_a_poison_record_is_cut_out_of_its_batch_and_told_of(own_feed, kinesis):
     feed.wait_until(lambda: feed.mapping(mapping_id)["LastProcessingResult"] == "OK")
 
 
-def test_from_the_lowest_failed_record_on_all_comes_again(own_feed, kinesis):
-    feed = own_feed
+def test_from_the_lowest_failed_record_on_all_comes_again(feed, kinesis):
     feed.deploy(REPORTING)
     put(kinesis, "a", "bad", "c")
     feed.map(
@@ -119,8 +117,7 @@ def test_from_the_lowest_failed_record_on_all_comes_again(own_feed, kinesis):
     assert calls(feed) == [["a", "bad", "c"], ["bad", "c"]]
 
 
-def test_records_that_have_become_too_old_are_given_up(own_feed, kinesis):
-    feed = own_feed
+def test_records_that_have_become_too_old_are_given_up(feed, kinesis):
     feed.deploy("1 / 0")
     url = feed.queue("dead")
     put(kinesis, "a")
@@ -136,8 +133,7 @@ def test_records_that_have_become_too_old_are_given_up(own_feed, kinesis):
     assert record["requestContext"]["approximateInvokeCount"] == len(feed.events) > 3
 
 
-def test_lanes_run_at_once_and_keep_each_keys_order(own_feed, kinesis):
-    feed = own_feed
+def test_lanes_run_at_once_and_keep_each_keys_order(feed, kinesis):
     feed.deploy("import time; time.sleep(0.02)")
     for number in range(10):
         for key in "pqrs":
@@ -148,8 +144,7 @@ def test_lanes_run_at_once_and_keep_each_keys_order(own_feed, kinesis):
         assert [text for text in seen(feed) if text[0] == key] == [f"{key}{number}" for number in range(10)]
 
 
-def test_a_window_gathers_records_until_the_clock_says_so(own_feed, kinesis):
-    feed = own_feed
+def test_a_window_gathers_records_until_the_clock_says_so(feed, kinesis):
     feed.deploy()
     feed.map(STREAM, StartingPosition="TRIM_HORIZON", MaximumBatchingWindowInSeconds=200)
     put(kinesis, "a")
@@ -160,8 +155,7 @@ def test_a_window_gathers_records_until_the_clock_says_so(own_feed, kinesis):
     assert calls(feed) == [["a", "b"]]
 
 
-def test_children_of_a_shard_that_was_split_come_after_their_parent_and_nothing_twice(own_feed, kinesis):
-    feed = own_feed
+def test_children_of_a_shard_that_was_split_come_after_their_parent_and_nothing_twice(feed, kinesis):
     feed.deploy()
     feed.map(STREAM, StartingPosition="LATEST", BatchSize=3)
     for number in range(30):
@@ -178,18 +172,15 @@ def test_children_of_a_shard_that_was_split_come_after_their_parent_and_nothing_
         assert of_key == sorted(of_key)
 
 
-def test_a_filter_works_on_the_data(own_feed, kinesis):
-    own_feed.deploy()
-    own_feed.map(
-        STREAM, StartingPosition="TRIM_HORIZON", FilterCriteria={"Filters": [{"Pattern": '{"data": {"n": [1]}}'}]}
-    )
+def test_a_filter_works_on_the_data(feed, kinesis):
+    feed.deploy()
+    feed.map(STREAM, StartingPosition="TRIM_HORIZON", FilterCriteria={"Filters": [{"Pattern": '{"data": {"n": [1]}}'}]})
     put(kinesis, "plain", '{"n": 2}', '{"n": 1}')
-    own_feed.wait_until(lambda: own_feed.events)
-    assert calls(own_feed) == [['{"n": 1}']]
+    feed.wait_until(lambda: feed.events)
+    assert calls(feed) == [['{"n": 1}']]
 
 
-def test_a_stream_that_was_deleted_and_made_again_is_read_from_its_beginning(own_feed, kinesis, wait_until):
-    feed = own_feed
+def test_a_stream_that_was_deleted_and_made_again_is_read_from_its_beginning(feed, kinesis, wait_until):
     feed.deploy()
     feed.map(STREAM, StartingPosition="LATEST")
     put(kinesis, "a", "b", "c")

@@ -73,8 +73,7 @@ def test_a_batch_has_no_more_than_its_size(feed):
     assert max(map(len, feed.bodies)) == 3
 
 
-def test_a_window_gathers_messages_until_the_clock_says_so(own_feed):
-    feed = own_feed
+def test_a_window_gathers_messages_until_the_clock_says_so(feed):
     feed.deploy()
     url = feed.queue()
     feed.map(BatchSize=100, MaximumBatchingWindowInSeconds=300)
@@ -107,8 +106,7 @@ def test_what_no_filter_matches_is_deleted_and_never_seen(feed):
     assert feed.bodies == [['{"kind": "order"}']]
 
 
-def test_only_what_failed_comes_again_and_ends_in_the_dead_letter_queue(own_feed):
-    feed = own_feed
+def test_only_what_failed_comes_again_and_ends_in_the_dead_letter_queue(feed):
     feed.deploy(BAD_FAIL)
     dead = feed.queue("dead")
     url = feed.queue(RedrivePolicy={"deadLetterTargetArn": DEAD, "maxReceiveCount": 3})
@@ -123,8 +121,7 @@ def test_only_what_failed_comes_again_and_ends_in_the_dead_letter_queue(own_feed
     assert {body: seen.count(body) for body in set(seen)} == {"good1": 1, "good2": 1, "bad1": 3, "bad2": 3}
 
 
-def test_a_crash_brings_the_whole_batch_again(own_feed):
-    feed = own_feed
+def test_a_crash_brings_the_whole_batch_again(feed):
     feed.deploy("1 / 0")
     url = feed.queue()
     mapping_id = feed.map()
@@ -138,18 +135,17 @@ def test_a_crash_brings_the_whole_batch_again(own_feed):
 
 
 @pytest.mark.parametrize("answer", ["['x']", "{'batchItemFailures': [{'itemIdentifier': 'strange'}]}"])
-def test_a_wrong_answer_fails_the_batch(own_feed, answer):
-    own_feed.deploy(f"return {answer}")
-    url = own_feed.queue()
-    own_feed.map(**REPORTS)
-    own_feed.sqs.send_message(QueueUrl=url, MessageBody="x")
-    own_feed.wait_until(lambda: own_feed.events)
-    own_feed.lab.advance(31)
-    own_feed.wait_until(lambda: len(own_feed.events) == 2)
+def test_a_wrong_answer_fails_the_batch(feed, answer):
+    feed.deploy(f"return {answer}")
+    url = feed.queue()
+    feed.map(**REPORTS)
+    feed.sqs.send_message(QueueUrl=url, MessageBody="x")
+    feed.wait_until(lambda: feed.events)
+    feed.lab.advance(31)
+    feed.wait_until(lambda: len(feed.events) == 2)
 
 
-def test_a_throttled_batch_is_no_failure_and_runs_when_it_may(own_feed):
-    feed = own_feed
+def test_a_throttled_batch_is_no_failure_and_runs_when_it_may(feed):
     feed.deploy()
     url = feed.queue(VisibilityTimeout="600")
     feed.aws.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
@@ -163,8 +159,7 @@ def test_a_throttled_batch_is_no_failure_and_runs_when_it_may(own_feed):
     feed.wait_until(lambda: feed.count(url) == 0)
 
 
-def test_a_fifo_groups_order_holds_and_what_follows_a_failure_waits(own_feed):
-    feed = own_feed
+def test_a_fifo_groups_order_holds_and_what_follows_a_failure_waits(feed):
     feed.deploy('r, = event["Records"]; r["attributes"]["ApproximateReceiveCount"] + r["body"] == "1a1" and 1 / 0')
     url = feed.queue("q.fifo")
     feed.map(FIFO, BatchSize=1)
@@ -180,8 +175,7 @@ def test_a_fifo_groups_order_holds_and_what_follows_a_failure_waits(own_feed):
     assert {"MessageGroupId", "MessageDeduplicationId"} <= record.keys()
 
 
-def test_a_fifo_batch_that_fails_comes_again_in_its_order(own_feed):
-    feed = own_feed
+def test_a_fifo_batch_that_fails_comes_again_in_its_order(feed):
     feed.deploy('if event["Records"][0]["attributes"]["ApproximateReceiveCount"] == "1": 1 / 0')
     url = feed.queue("q.fifo")
     mapping_id = feed.map(FIFO, enabled=False)
@@ -194,20 +188,19 @@ def test_a_fifo_batch_that_fails_comes_again_in_its_order(own_feed):
     assert feed.seen[5:] == list("01234")
 
 
-def test_no_more_batches_run_at_once_than_the_mapping_allows(own_feed):
-    feed = own_feed
+def test_no_more_batches_run_at_once_than_the_mapping_allows(feed):
     feed.deploy("import time; time.sleep(0.05)")
     url = feed.queue()
     for number in range(12):
         feed.sqs.send_message(QueueUrl=url, MessageBody=str(number))
     feed.map(BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
     feed.wait_until(lambda: feed.count(url) == 0)
-    assert len({trace.environment_id for trace in feed.lab.traces("f")}) <= 2
+    assert len({trace.environment_id for trace in feed.lab.traces("f")[-12:]}) <= 2
 
 
-def test_of_many_messages_each_is_processed_or_in_the_dead_letter_queue(own_feed):
+def test_of_many_messages_each_is_processed_or_in_the_dead_letter_queue(feed):
     """A tenth of the records fails each time. `tests/bench/pull.py` does it with 10,000 and says how fast."""
-    feed, count = own_feed, 1000
+    count = 1000
     feed.deploy(BAD_FAIL)
     dead = feed.queue("dead")
     url = feed.queue(RedrivePolicy={"deadLetterTargetArn": DEAD, "maxReceiveCount": 3})
