@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.emulator.changes import Changes
 from labkit.emulator.dispatcher import Dispatcher
@@ -14,6 +14,10 @@ from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.signing import Presigner
 from labkit.emulator.store import Store
 from labkit.emulator.triggers.pollers import Pollers
+from labkit.emulator.vpc import Vpc
+
+if TYPE_CHECKING:
+    from labkit.emulator.execution_role import ExecutionRole
 
 Params = Mapping[str, Any]
 
@@ -36,6 +40,9 @@ class Account:
     """Who reads the queues and streams of event source mappings."""
     presign: Presigner | None = None
     store: Store | None = None
+    vpc: Vpc | None = None
+    role_checks: ExecutionRole | None = None
+    """With `--iam`: whether a role may do what a configuration asks of it."""
 
     def keep(self, names: Iterable[tuple[str, str]]) -> None:
         """Writes these records, by kind and name, as they are now; without a store, nothing."""

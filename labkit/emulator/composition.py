@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
 from labkit.emulator.account import Account
 from labkit.emulator.changes import Changes
@@ -18,6 +19,7 @@ from labkit.emulator.environments import Workshop
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.listening import Door
 from labkit.emulator.machines import Machines
 from labkit.emulator.operations import concurrency, provisioned
 from labkit.emulator.operations.code import object_reader
@@ -33,17 +35,22 @@ from labkit.emulator.store import Contents, Store
 from labkit.emulator.template import Templates
 from labkit.emulator.timed.watch import Timer, Watch
 from labkit.emulator.triggers.pollers import Parts, Pollers
+from labkit.emulator.vpc import Vpc
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
 from labkit.settings import Settings, new_key_id
+
+if TYPE_CHECKING:
+    from labkit.emulator.admission import Admission
+    from labkit.emulator.enforcement import Enforcement
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
     """A running emulator without its socket: `app` answers requests."""
 
-    app: FrontDoor
+    app: Door
     dispatcher: Dispatcher
     services: Services
     templates: Templates
@@ -52,6 +59,7 @@ class Composition:
     machines: Machines
     pollers: Pollers
     store: Store | None
+    vpc: Vpc
 
     def pids(self) -> Iterable[int]:
         """Processes that are somebody's here."""
@@ -70,11 +78,14 @@ class Composition:
         self.pollers.stop()
         await self.services.stop()
         await self.dispatcher.stop()
+        await self.vpc.stop()
         if self.store:
             self.store.close()
 
 
-def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | None, *, signed: bool) -> Composition:
+def composed(
+    settings: Settings, endpoint: str, scratch: Path, store: Store | None, *, signed: bool, iam: bool = False
+) -> Composition:
     """Everything, with what the store holds; without one, in the scratch folder and in memory."""
     user = Credentials(settings.access_key_id, settings.secret_access_key)
     role = Credentials(new_key_id("ASIA"), token_urlsafe(30), token_urlsafe(90))
@@ -85,14 +96,20 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
     services = Services(scratch, account_id=settings.account_id, variables=_way_back(endpoint, user, settings.region))
     clients = Clients(endpoint, user, region=settings.region)
-    workshop = Workshop(settings, role, recorder, packages, scratch / "environments")
+    enforcement = _enforcement(services, clients, verifier, user) if iam and verifier else None
+    credentials = enforcement.credentials if enforcement else lambda version: role
+    vpc = Vpc(
+        scratch, services.ask, lambda version: dispatcher.recycle(version), endpoint=endpoint, region=settings.region
+    )
+    workshop = Workshop(settings, credentials, recorder, packages, vpc, scratch / "environments")
     templates = Templates(workshop.template)
     dispatcher = Dispatcher(
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
         workshop.environments(templates.of),
         templates,
     )
-    invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
+    admission = enforcement.admission(dispatcher) if enforcement else dispatcher
+    invoker, queue = _invoking(registry, admission, clock, clients, store)
     pollers = _polling(registry, invoker, clock, clients, store)
     account = Account(
         registry,
@@ -106,23 +123,32 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         pollers,
         Presigner(user, settings.region) if signed else None,
         store,
+        vpc,
+        enforcement.role_checks if enforcement else None,
     )
     machines = Machines(clock, services.tell)
     pages = Pages(account, wire, clock, verifier, machines=machines).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
     watch = Watch(lambda: _timer(registry, invoker, clock, clients, services))
     others = Forwarding(services, verifier, passed=(watch.passed, machines.passed, pollers.passed))
-    app = FrontDoor(invoker, wire, doors, verifier, others=others)
+    front = FrontDoor(invoker, wire, doors, verifier, others=others)
+    app: Door = enforcement.gate(front, wire, registry, clock.now) if enforcement else front
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
     pollers.resume()
-    return Composition(app, dispatcher, services, templates, queue, watch, machines, pollers, store)
+    return Composition(app, dispatcher, services, templates, queue, watch, machines, pollers, store, vpc)
+
+
+def _enforcement(services: Services, clients: Clients, verifier: Verifier, owner: Credentials) -> Enforcement:
+    from labkit.emulator.enforcement import Enforcement  # a cold path: most labs let everybody do everything
+
+    return Enforcement(services, clients, verifier, owner)
 
 
 def _invoking(
-    registry: Registry, dispatcher: Dispatcher, clock: Clock, clients: Clients, store: Store | None
+    registry: Registry, dispatcher: Dispatcher | Admission, clock: Clock, clients: Clients, store: Store | None
 ) -> tuple[Invoker, EventQueue]:
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(

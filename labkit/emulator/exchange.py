@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
@@ -87,11 +87,19 @@ class Exchange:
         self._line.answered(self)
 
 
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    fields: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
 class Invocations(Protocol):
     """Who answers invocations: `early` with an answer before the body is read, or None; `invoke` when it is whole."""
 
-    def early(self, request: Request) -> bytes | None: ...
-    def invoke(self, request: Request, body: bytes, answer: Callable[[bytes], None]) -> None: ...
+    def early(self, request: Request) -> Answer | None: ...
+    def invoke(self, request: Request, body: bytes, answer: Callable[[Answer], None]) -> None: ...
 
 
 class Invocation(Exchange):
@@ -129,11 +137,10 @@ class Invocation(Exchange):
         chunks, self._chunks = self._chunks, []
         self._front.invoke(self.request, chunks[0] if len(chunks) == 1 else b"".join(chunks), self.answer)
 
-    def answer(self, message: bytes) -> None:
-        """The whole answer, from its status line on."""
+    def answer(self, answer: Answer) -> None:
         if not self.over:
             self.begun = True
-            self._line.write(message if self.keep_alive else closing(message))
+            self._line.write(encoded(answer, keep_alive=self.keep_alive))
             self._done()
 
 
@@ -292,10 +299,13 @@ def expects(request: Request) -> bool:
     return any(name == b"expect" and value.lower() == b"100-continue" for name, value in request.headers)
 
 
-def closing(message: bytes) -> bytes:
-    """An answer that says that it is the connection's last."""
-    head, end, body = message.partition(b"\r\n\r\n")
-    return b"%b\r\nconnection: close%b%b" % (head, end, body)
+def encoded(answer: Answer, *, keep_alive: bool = True) -> bytes:
+    """A whole answer in one piece."""
+    status, fields, body = answer
+    lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+    last = b"" if keep_alive else b"connection: close\r\n"
+    head = (STATUS_LINES[status], date_line(), lines, last, len(body), body)
+    return b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % head
 
 
 _date = (0, b"")

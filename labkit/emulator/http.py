@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from labkit.emulator.exchange import (
-    STATUS_LINES,
+    Answer,
     App,
     Conversation,
     Exchange,
@@ -25,7 +25,6 @@ from labkit.emulator.exchange import (
     Receive,
     Request,
     Send,
-    date_line,
 )
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.invocation import Result
@@ -77,6 +76,8 @@ class FrontDoor:
         headers: Headers = dict(scope["headers"])
         if not is_loopback(headers.get(b"host", b"")):
             await respond(send, 403, REFUSED, NOT_HERE)
+        elif is_invocation(request := request_of(scope)):
+            await self._invocation(request, receive, send)
         elif self._others and self._others.wanted(headers, scope["query_string"]):
             await self._others(scope, receive, send)
         else:
@@ -84,11 +85,20 @@ class FrontDoor:
 
     # --- invocations
 
-    def early(self, request: Request) -> bytes | None:
+    async def _invocation(self, request: Request, receive: Receive, send: Send) -> None:
+        """The same as an exchange of its own does, for an application before this one."""
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if refusal := self.early(request):
+            answered.set_result(refusal)
+        else:
+            self.invoke(request, await body_of(receive), answered.set_result)
+        await respond(send, *await answered)
+
+    def early(self, request: Request) -> Answer | None:
         """The refusal of an invocation whose body need not be read."""
         headers = dict(request.headers)
         if not is_loopback(headers.get(b"host", b"")):
-            return encoded(403, REFUSED, NOT_HERE)
+            return Answer(403, REFUSED, NOT_HERE)
         if self._verifier and is_long(headers):
             try:
                 self._verifier.check_claim(request.query, request.headers, time.time())
@@ -96,7 +106,7 @@ class FrontDoor:
                 return self._refusal(error)
         return None
 
-    def invoke(self, request: Request, body: bytes, answer: Callable[[bytes], None]) -> None:
+    def invoke(self, request: Request, body: bytes, answer: Callable[[Answer], None]) -> None:
         headers: Headers = dict(request.headers)
         try:
             begun = self._begin(request, headers, body)
@@ -107,7 +117,7 @@ class FrontDoor:
         else:
             tail = headers.get(b"x-amz-log-type") == b"Tail"
             if begun.result is None:
-                answer(encoded(begun.status, _fields(begun, None, tail=tail), b""))
+                answer(Answer(begun.status, _fields(begun, None, tail=tail), b""))
             else:
                 begun.result.add_done_callback(partial(self._answer, answer, begun, tail))
 
@@ -125,7 +135,9 @@ class FrontDoor:
             trace_id=_text(headers, b"x-amzn-trace-id"),
         )
 
-    def _answer(self, answer: Callable[[bytes], None], begun: Begun, tail: bool, ended: asyncio.Future[Result]) -> None:
+    def _answer(
+        self, answer: Callable[[Answer], None], begun: Begun, tail: bool, ended: asyncio.Future[Result]
+    ) -> None:
         if ended.cancelled():
             return
         try:
@@ -135,11 +147,18 @@ class FrontDoor:
         except Exception as error:
             answer(self._refusal(fault(error)))
         else:
-            answer(encoded(begun.status, _fields(begun, result, tail=tail), result.payload))
+            answer(Answer(begun.status, _fields(begun, result, tail=tail), result.payload))
 
-    def _refusal(self, error: ServiceError) -> bytes:
+    def _refusal(self, error: ServiceError) -> Answer:
         reply = self._wire.error(error, str(uuid.uuid4()))
-        return encoded(reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
+        return Answer(reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
+
+
+def request_of(scope: Scope) -> Request:
+    """The head of a request that came by ASGI."""
+    return Request(
+        scope["method"], scope["raw_path"], scope["query_string"], scope["headers"], scope["http_version"], True
+    )
 
 
 def is_invocation(request: Request) -> bool:
@@ -165,12 +184,6 @@ def _fields(begun: Begun, result: Result | None, *, tail: bool) -> list[tuple[by
         if tail:
             fields.append((b"x-amz-log-result", base64.b64encode(log_tail(result.entry))))
     return fields
-
-
-def encoded(status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
-    """A whole answer in one piece."""
-    lines = b"".join([b"%b: %b\r\n" % field for field in fields])
-    return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINES[status], date_line(), lines, len(body), body)
 
 
 def _parameter(query: bytes, name: str) -> str | None:

@@ -7,6 +7,7 @@ the next use starts another. The pipe to its standard input is its life: its end
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import site
 import sys
@@ -15,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from labkit.errors import ServicesNotStarted
 
@@ -26,6 +28,7 @@ START_S = 60.0
 STOP_S = 2.0
 READY = b"ready\n"
 OWN_HOST = "labkit"
+OK = 200
 SOCKET_PATH_BYTES = 100  # 104 with its end on macOS, 108 on Linux
 
 
@@ -67,6 +70,19 @@ class Services:
             self._starting = asyncio.create_task(self._start())
         running = await asyncio.shield(self._starting)  # who does not want to wait any more stops nobody else's start
         return running.pool
+
+    async def ask(self, page: str, **params: str) -> Any:
+        """What moto's process knows beside AWS's API (`mockaws/identities.py`). Raises ServicesNotStarted."""
+        pool = await self.reached()
+        import httpcore  # as below
+
+        try:
+            answer = await pool.request("GET", f"http://{OWN_HOST}/ask/{page}?{urlencode(params)}")
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            raise ServicesNotStarted(f"It does not answer: {error or type(error).__name__}") from None
+        if answer.status != OK:
+            raise ServicesNotStarted(f"It answered {answer.status} to a question about {params}.")
+        return json.loads(answer.content)
 
     def _over(self, starting: asyncio.Task[_Running]) -> bool:
         """Whether there must be another start: this one failed, or what it started has died, which is said."""

@@ -17,7 +17,10 @@ from xml.sax.saxutils import escape
 
 import moto.awslambda.utils
 import requests
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from labkit.mockaws import identities
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -67,19 +70,29 @@ class Dispatcher:
         self._own = own
         self._moto = _Moto(_application)
         self._moto.prepare = dict(prepare)
+        self._policies = identities.ManagedPolicies()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_HOST") == OWN_HOST:
-            _, name, rest = f"{environ['PATH_INFO']}/".split("/", 2)
-            self._own[f"/{name}"](rest.rstrip("/"))
-            start_response("200 OK", [("Content-Length", "0")])
-            return []
+            return self._answer(environ, start_response)
+        if _signed_for(environ) in ("iam", "cloudformation"):
+            self._policies.load(DEFAULT_ACCOUNT_ID)
         try:
             service = self._moto.get_application(environ)
         except UnknownService as error:
             return _refusal(str(error), environ, start_response)
         answer: Iterable[bytes] = service(environ, start_response)
         return answer
+
+    def _answer(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
+        """The emulator's own questions: nobody else's request has this host."""
+        body = identities.answer(environ)
+        if body is None:
+            _, name, rest = f"{environ['PATH_INFO']}/".split("/", 2)
+            self._own[f"/{name}"](rest.rstrip("/"))
+            body = b""
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
 
 
 class _Moto(DomainDispatcherApplication):  # type: ignore[misc]

@@ -23,13 +23,16 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     name = parse_reference(params["FunctionName"]).name
     if name in account.registry.functions:
         raise ResourceConflict(f"Function already exist: {name}")
-    config = configured(FunctionConfig(name=name, handler="", role=params["Role"]), params)
+    config = await _attached(
+        account, configured(FunctionConfig(name=name, handler="", role=params["Role"]), params), params
+    )
     if not config.handler:
         raise InvalidParameterValue("Handler is required for functions with package type Zip.")
     signing = params.get("CodeSigningConfigArn")
     code_signing_arn = code_signing.named(account, signing) if signing else ""
     package = await package_of(account, params["Code"])
     latest = await _latest(account, config, package)
+    await check_role(account, latest, params)
     if name in account.registry.functions:  # another request was faster while the package was unpacked
         raise ResourceConflict(f"Function already exist: {name}")
     function = Function(latest, tags=dict(params.get("Tags") or {}), code_signing_arn=code_signing_arn)
@@ -52,7 +55,7 @@ async def update_function_code(account: Account, params: Params) -> dict[str, An
 
 async def update_function_configuration(account: Account, params: Params) -> dict[str, Any]:
     function = changeable(account, params)
-    config = configured(function.latest.config, params)
+    config = await _attached(account, configured(function.latest.config, params), params)
     await _replace(account, params, config, function.latest.package)
     return _answer(account, function)
 
@@ -163,6 +166,26 @@ def _answer(account: Account, function: Function, *, publishes: bool = False) ->
     return describe(function.latest) | IN_PROGRESS
 
 
+async def _attached(account: Account, config: FunctionConfig, params: Params) -> FunctionConfig:
+    """The configuration, attached to the network that the request names, if it does."""
+    if not params.get("VpcConfig") or account.vpc is None:
+        return config
+    return dataclasses.replace(config, vpc=await account.vpc.checked(config.vpc))
+
+
+async def check_role(account: Account, version: FunctionVersion, params: Params) -> None:
+    """With `--iam`: whether the role fits what a request sets. Raises InvalidParameterValue."""
+    checks = account.role_checks
+    if checks is None:
+        return
+    if "Role" in params:
+        await checks.check_role(version.config.role)
+    if params.get("VpcConfig") and version.config.vpc.subnet_ids:
+        await checks.check_network(version)
+    if params.get("DeadLetterConfig") and version.config.dead_letter_arn:
+        await checks.check_dead_letters(version)
+
+
 async def _latest(
     account: Account, config: FunctionConfig, package: DeploymentPackage, kept: Sequence[LayerVersion] = ()
 ) -> FunctionVersion:
@@ -218,6 +241,7 @@ async def _replace(account: Account, params: Params, config: FunctionConfig, pac
     """
     old = changeable(account, params).latest
     new = await _latest(account, config, package, old.layers)
+    await check_role(account, new, params)
     function = changeable(account, params)
     if function.latest.key != old.key:
         raise _in_progress(account, function)
