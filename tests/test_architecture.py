@@ -65,7 +65,8 @@ MAY = {
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
-        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
+        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"}
+        | {"cryptography", "jsonpath_ng", "jsonschema"},  # API Gateway
     ),
     "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
@@ -139,6 +140,9 @@ HOMES = {
     "sqlite3": {"store"},
     "httptools": {"runtime_api"},
     "httpcore": {"services", "forwarding"},
+    "cryptography": {"jwt"},
+    "jsonpath_ng": {"templates"},
+    "jsonschema": {"validation"},
     "labkit.scheduler": {"dispatcher", "composition"},
     "labkit.actions": {"dispatcher"},
     "labkit.emulator.sandbox": {"environment", "environments", "run", "server", "template"},

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
 from labkit.emulator.account import Account
+from labkit.emulator.apigateway.door import ApiDoor
 from labkit.emulator.changes import Changes
 from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
@@ -34,6 +36,9 @@ from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
 from labkit.settings import Settings, new_key_id
+
+if TYPE_CHECKING:
+    from labkit.emulator.apigateway.desk import Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +103,30 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    apis = ApiDoor(lambda: _desk(invoker, registry, clients, clock, services, user, role, signed=signed))
+    forwarding = Forwarding(services, verifier, watchers={"apigateway": apis.changed})
+    app = FrontDoor(invoker, wire, doors, verifier, others=forwarding, apis=apis)
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
     return Composition(app, dispatcher, services, templates, queue, store)
+
+
+def _desk(
+    invoker: Invoker,
+    registry: Registry,
+    clients: Clients,
+    clock: Clock,
+    services: Services,
+    *signers: Credentials,
+    signed: bool,
+) -> Desk:
+    """API Gateway, for the first request to an API."""
+    from labkit.emulator.apigateway.desk import Desk  # a cold path: most labs have no API
+
+    verifier = Verifier(signers, region=registry.region, service="execute-api") if signed else None
+    return Desk(invoker, registry, clients, clock, verifier, lambda: services.pid)
 
 
 def _invoking(

@@ -40,6 +40,7 @@ class Connection(HttpToolsProtocol):
     _heard = 0.0
     _aside = True  # whether a segment is nothing but the middle of a head, or of a body's trailers
     _aside_bytes = 0  # of such segments
+    _names: list[bytes]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -68,10 +69,12 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._aside, self._aside_bytes = True, False, 0
+        self._names = self.scope["labkit.header_names"] = []  # type: ignore[typeddict-unknown-key]
         self._due = self.loop.time() + HEAD_S
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # nobody here reads trailers
+            self._names.append(name)  # as they were sent: API Gateway hands them on so
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:

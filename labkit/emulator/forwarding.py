@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
 
+from labkit.emulator.clients import CallFailed
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Verifier
 from labkit.errors import RequestAborted, ServicesNotStarted
@@ -27,7 +28,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
-CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
+Watcher = Callable[[str, str, str], Awaitable[None]]
+"""Is told the method, path and region of each request that may have changed something of one service."""
+
+CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/([^/,\s]*)/([^/,\s]+)/aws4_request")
 OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
 # of one connection only (RFC 9110, section 7.6.1), or answered by the front door already
 NOT_PASSED_ON = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect"})
@@ -43,6 +47,7 @@ class Caller(NamedTuple):
 
     access_key_id: str
     service: str
+    region: str = ""
 
 
 def caller_of(headers: Headers, query: bytes) -> Caller | None:
@@ -51,7 +56,8 @@ def caller_of(headers: Headers, query: bytes) -> Caller | None:
     if not signed and b"X-Amz-Credential=" in query:
         signed = unquote_to_bytes(query)
     if found := CREDENTIAL.search(signed):
-        return Caller(found[1].decode("latin-1"), found[2].decode("latin-1").lower())
+        key, region, service = (part.decode("latin-1") for part in found.groups())
+        return Caller(key, service.lower(), region)
     if old := OLD_CREDENTIAL.search(query):
         return Caller(unquote_to_bytes(old[1]).decode("latin-1"), "s3")
     return None
@@ -60,9 +66,12 @@ def caller_of(headers: Headers, query: bytes) -> Caller | None:
 class Forwarding:
     """An ASGI application, for requests that `wanted` says are moto's."""
 
-    def __init__(self, services: Services, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self, services: Services, verifier: Verifier | None = None, *, watchers: Mapping[str, Watcher] | None = None
+    ) -> None:
         self._services = services
         self._verifier = verifier
+        self._watchers = watchers or {}
 
     def wanted(self, headers: Headers, query: bytes) -> bool:
         caller = caller_of(headers, query)
@@ -86,7 +95,17 @@ class Forwarding:
             print(f"labkit: {why}", file=sys.stderr, flush=True)  # noqa: T201
             await _refuse(send, UNREACHABLE, b"application/json", UNAVAILABLE, _json(UNAVAILABLE, why))
         else:
+            await self._tell_watcher(caller, scope, response.status)
             await _pass_back(response, send)
+
+    async def _tell_watcher(self, caller: Caller | None, scope: Scope, status: int) -> None:
+        """Before the client hears of its change, so that who asks next is answered after it."""
+        watcher = self._watchers.get(caller.service) if caller else None
+        if caller and watcher and status < 300 and scope["method"] not in ("GET", "HEAD"):
+            try:
+                await watcher(scope["method"], scope["path"], caller.region)
+            except CallFailed as error:
+                print(f"labkit: {scope['method']} {scope['path']}: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _request(scope: Scope, receive: Receive) -> httpcore.Request:

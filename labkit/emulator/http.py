@@ -1,5 +1,5 @@
-"""The front door: an ASGI application. Invocations take the shortest path there is; what is signed for
-another service is passed on to it; the rest goes to `pages`.
+"""The front door: an ASGI application. Invocations take the shortest path there is; what is for an API goes to API
+Gateway, signed or not; what is signed for another service is passed on to it; the rest goes to `pages`.
 
 Requests whose Host is not this machine's loopback are refused: a web page must not reach a lab by DNS rebinding.
 """
@@ -10,7 +10,7 @@ import base64
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from labkit.emulator.forwarding import Forwarding
@@ -22,6 +22,9 @@ from labkit.emulator.signing import Verifier
 from labkit.emulator.wire import Reply, Wire
 from labkit.errors import RequestAborted, ServiceError
 from labkit.model import InvocationType
+
+if TYPE_CHECKING:
+    from labkit.emulator.apigateway.door import ApiDoor
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -48,12 +51,14 @@ class FrontDoor:
         verifier: Verifier | None = None,
         *,
         others: Forwarding | None = None,
+        apis: ApiDoor | None = None,
     ) -> None:
         self._invoker = invoker
         self._verifier = verifier
         self._wire = wire
         self._rest = rest
         self._others = others
+        self._apis = apis
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope.get("headers", ()))
@@ -62,6 +67,8 @@ class FrontDoor:
             await respond(send, 403, REFUSED, NOT_HERE)
         elif path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope.get("method") == "POST":
             await self._invoke(scope, headers, receive, send)
+        elif self._apis and scope["type"] == "http" and self._apis.wanted(scope, headers.get(b"host", b"")):
+            await self._apis(scope, receive, send)
         elif self._others and self._others.wanted(headers, scope.get("query_string", b"")):
             await self._others(scope, receive, send)
         else:
@@ -131,7 +138,7 @@ def is_long(headers: Headers) -> bool:
     return len(headers.get(b"content-length", b"unknown")) > 5
 
 
-async def body_of(receive: Receive) -> bytes:
+async def body_of(receive: Receive, *, most: int = BODY_BYTES) -> bytes:
     """The whole body, of which no more is kept than shows that it is too large.
 
     Raises RequestAborted if the client leaves before it is whole.
@@ -144,7 +151,7 @@ async def body_of(receive: Receive) -> bytes:
     while message.get("more_body"):
         message = await _message(receive)
         chunk = message.get("body", b"")
-        if size <= BODY_BYTES:
+        if size <= most:
             chunks.append(chunk)
         size += len(chunk)
     return b"".join(chunks)
