@@ -72,25 +72,26 @@ class Desk:
         api = await self.catalogue.find(address.api_id, address.region)
         if api is None or api.disabled:
             return forbidden()
-        stage, path = split_stage(address.path)
-        if not isinstance(api, RestApi):
-            if api.protocol != "HTTP":
-                say(f"API {api.api_id} is a {api.protocol} API; only REST and HTTP APIs are served here")
-                return _message(501, f"labkit does not serve {api.protocol} APIs.")
-            found = stage_of(api, stage, path, address.path)
-            if found is None:
-                return _message(404, "Not Found")
-            stage, path = found
-        visit = self._visit(scope, address, body, stage=stage, path=path)
-        return await (self._rest.answer(api, visit) if isinstance(api, RestApi) else self._http.answer(api, visit))
+        if isinstance(api, RestApi):
+            stage, path = split_stage(address.path)
+            return await self._rest.answer(api, self._visit(scope, body, address.path, stage=stage, path=path))
+        if api.protocol != "HTTP":
+            say(f"API {api.api_id} is a {api.protocol} API; only REST and HTTP APIs are served here")
+            return _message(501, f"labkit does not serve {api.protocol} APIs.")
+        found = stage_of(api, address.path)
+        if found is None:
+            return _message(404, "Not Found")
+        stage, path = found
+        full_path = path if stage == "$default" else address.path
+        return await self._http.answer(api, self._visit(scope, body, full_path, stage=stage, path=path))
 
-    def _visit(self, scope: Scope, address: Address, body: bytes, *, stage: str, path: str) -> Visit:
+    def _visit(self, scope: Scope, body: bytes, full_path: str, *, stage: str, path: str) -> Visit:
         request = request_below(_request(scope, body), path)
         trace = request.header("x-amzn-trace-id") or f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
         return Visit(
             request,
             stage,
-            address.path,
+            full_path,
             request_id=str(uuid.uuid4()),
             extended_id=base64.urlsafe_b64encode(os.urandom(11)).decode(),
             trace_id=trace,

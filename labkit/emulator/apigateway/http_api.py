@@ -13,6 +13,7 @@ from typing import Any
 
 from labkit.emulator import gateway
 from labkit.emulator.apigateway import jwt
+from labkit.emulator.apigateway.addresses import split_stage
 from labkit.emulator.apigateway.authorizers import Authorizers, Refused, http_source
 from labkit.emulator.apigateway.calls import HttpCall, Visit
 from labkit.emulator.apigateway.configuration import (
@@ -215,15 +216,16 @@ def _with_id(response: HttpResponse, visit: Visit) -> HttpResponse:
     return HttpResponse(response.status, (*response.headers, ("apigw-requestid", visit.extended_id)), response.body)
 
 
-def stage_of(api: HttpApi, visited: str, rest: str, whole: str) -> tuple[str, str] | None:
-    """The stage that a path names, and the path below it; `$default` has no name in paths.
+def stage_of(api: HttpApi, path: str) -> tuple[str, str] | None:
+    """The stage that a path names, and the path below it; `$default` need not be named.
 
-    >>> stage_of(HttpApi("a", "r"), "items", "/1", "/items/1") is None
+    >>> stage_of(HttpApi("a", "r"), "/items/1") is None
     True
     """
-    if visited in api.stages and visited != "$default":
-        return visited, rest
-    return ("$default", whole) if "$default" in api.stages else None
+    stage, rest = split_stage(path)
+    if stage in api.stages:
+        return stage, rest
+    return ("$default", path) if "$default" in api.stages else None
 
 
 def request_below(request: HttpRequest, path: str) -> HttpRequest:
