@@ -68,7 +68,7 @@ MAY = {
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"}
         | {"cryptography", "jsonpath_ng", "jsonschema"},  # API Gateway
     ),
-    "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
+    "mockaws": ({"labkit.mockaws"}, {"moto", "openapi_spec_validator", "requests", "werkzeug"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},

@@ -18,6 +18,8 @@ import moto.awslambda.utils
 import requests
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from labkit.mockaws import apigateway
+
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -55,7 +57,7 @@ class Dispatcher:
     """A WSGI application: moto's services, each made when it is first asked for."""
 
     def __init__(self) -> None:
-        self._moto = _Moto(create_backend_app)
+        self._moto = _Moto(_service)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -64,6 +66,13 @@ class Dispatcher:
             return _refusal(str(error), environ, start_response)
         answer: Iterable[bytes] = service(environ, start_response)
         return answer
+
+
+def _service(name: str) -> Any:
+    """One service's application; API Gateway's with what moto's lacks."""
+    if name.startswith("apigateway"):
+        apigateway.complete()
+    return create_backend_app(name)
 
 
 class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
