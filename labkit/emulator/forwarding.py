@@ -95,7 +95,11 @@ class Forwarding:
             print(f"labkit: {why}", file=sys.stderr, flush=True)  # noqa: T201
             await _refuse(send, UNREACHABLE, b"application/json", UNAVAILABLE, _json(UNAVAILABLE, why))
         else:
-            await self._tell_watcher(caller, scope, response.status)
+            try:
+                await self._tell_watcher(caller, scope, response.status)
+            except BaseException:
+                await response.aclose()
+                raise
             await _pass_back(response, send)
 
     async def _tell_watcher(self, caller: Caller | None, scope: Scope, status: int) -> None:

@@ -20,6 +20,7 @@ from labkit.emulator.apigateway.usage import UsagePlan, usage_plan
 from labkit.emulator.clients import CallFailed
 
 PAGE = 500
+MOST_KEPT = 1024
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -47,6 +48,8 @@ class Catalogue:
         self._forget_the_dead()
         if self._of is None:
             return None
+        if len(self._apis) >= MOST_KEPT:  # of ids that nobody has, too
+            self._apis.clear()
         return await self._kept(self._apis, api_id, lambda: self._read(api_id, [region] if region else self._regions))
 
     async def definition(self, api: RestApi, stage: Stage) -> RestDefinition:
@@ -58,12 +61,15 @@ class Catalogue:
         return await self._kept(self._plans, region, lambda: self._read_plans(region))
 
     async def changed(self, api_id: str, region: str, *, deployed: bool) -> None:
-        """Somebody changed this API, or (without an id) something that belongs to none."""
+        """Somebody changed this API, or (without an id) made one, or changed what belongs to none."""
         self._forget_the_dead()
         if region and region not in self._regions:
             self._regions.append(region)
-        self._apis.pop(api_id, None)
         self._plans.clear()
+        if api_id:
+            self._apis.pop(api_id, None)
+        else:
+            self._apis.clear()
         if deployed:
             found = await self._call("apigateway", "get_deployments", region=region, restApiId=api_id, limit=PAGE)
             definition = asyncio.create_task(self._definition(api_id, region))

@@ -143,7 +143,7 @@ class RestDoor:
         except RequestTooLarge:
             raise Failure("REQUEST_TOO_LARGE") from None
         except InvalidRequestContent as error:
-            raise Failure("API_CONFIGURATION_ERROR", why=f"the function's event: {error}") from None
+            raise Failure("DEFAULT_4XX", error.message) from None  # Lambda's own answer, as on AWS
         except ServiceError as error:
             raise Failure("API_CONFIGURATION_ERROR", why=f"{name}: {error.code}: {error}") from None
 

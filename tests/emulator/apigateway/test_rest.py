@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+import http.client
 import json
-import time
+import subprocess
+import sys
 
+import psutil
 import pytest
 import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from labkit import Lab
 from tests.emulator.apigateway.conftest import Rest, function_uri, permit
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("apigateway")]
@@ -32,6 +35,12 @@ def echo(lab, rest):
         rest.proxy("ANY", path, "echo")
     rest.deploy()
     return rest
+
+
+def accounts(lab):
+    """The processes of this lab's moto."""
+    children = psutil.Process(lab._process.pid).children()
+    return [process for process in children if "labkit.mockaws" in " ".join(process.cmdline())]
 
 
 def told(answer):
@@ -82,6 +91,22 @@ def test_an_authorization_header_of_whatever_kind_reaches_the_function(echo):
         assert echo.get("/x", headers={"authorization": value}).json()["headers"]["Authorization"] == value
 
 
+def test_what_is_odd_reaches_the_function_as_it_is(lab, echo):
+    connection = http.client.HTTPConnection(lab.endpoint.removeprefix("http://"), timeout=15)
+    connection.putrequest("GET", f"/_aws/execute-api/{echo.id}/prod/../..%2f%00/x?a=%ff&=&b", skip_accept_encoding=True)
+    for value in ("one", "two", "gr\xfc\xdfe"):
+        connection.putheader("X-Many", value)
+    connection.endheaders()
+    event = json.loads(connection.getresponse().read())
+    assert (event["path"], event["pathParameters"]) == ("/../..%2f%00/x", {"proxy": "../..%2f%00/x"})
+    assert event["queryStringParameters"] == {"a": "\ufffd", "": "", "b": ""}
+    assert (event["headers"]["X-Many"], event["multiValueHeaders"]["X-Many"]) == (
+        "gr\xfc\xdfe",
+        ["one", "two", "gr\xfc\xdfe"],
+    )
+    connection.close()
+
+
 def test_addresses_of_nothing_are_refused(lab, rest, echo):
     missing = (403, {"message": "Forbidden"})
     assert told(requests.get(f"{lab.endpoint}/_aws/execute-api/nothing/prod/", timeout=15)) == missing
@@ -99,20 +124,10 @@ def test_a_path_without_a_method_is_missing_its_token(lab, rest):
         assert answer.headers["x-amzn-errortype"] == "MissingAuthenticationTokenException"
 
 
-def test_a_lab_without_an_api_starts_no_moto():
-    with Lab() as lab:
-        answer = requests.get(f"{lab.endpoint}/_aws/execute-api/abc/prod/x", timeout=15)
-        assert told(answer) == (403, {"message": "Forbidden"})
-        assert lab.status()["services"] is None if "services" in lab.status() else True
-        assert (
-            not [
-                p
-                for p in __import__("psutil").Process().children(recursive=True)
-                if "labkit.mockaws" in " ".join(p.cmdline()) and p.ppid() == lab._process.pid
-            ]
-            if hasattr(lab._process, "pid")
-            else True
-        )
+def test_a_lab_without_an_api_starts_no_moto(own_lab):
+    answer = requests.get(f"{own_lab.endpoint}/_aws/execute-api/abc/prod/x", timeout=15)
+    assert told(answer) == (403, {"message": "Forbidden"})
+    assert accounts(own_lab) == []
 
 
 # --- deployments and stages
@@ -198,6 +213,8 @@ def test_without_a_permission_the_function_is_not_run(rest, lab, wait_until):
     rest.proxy("GET", "/pets/{id}", "echo")
     rest.deploy()
     assert told(rest.get("/pets/1")) == (500, {"message": "Internal server error"})
+    wait_until(lambda: f"{rest.id}/prod/GET/pets/*" in lab._process.last_words())
+    assert "Try: lambda.add_permission(FunctionName='arn:aws:lambda:us-east-1" in lab._process.last_words()
     permission = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com", "FunctionName": "echo"}
     source = f"arn:aws:execute-api:us-east-1:123456789012:{rest.id}"
     lab.boto3("lambda").add_permission(StatementId="a", SourceArn=f"{source}/*/POST/pets/*", **permission)
@@ -290,6 +307,13 @@ def test_what_has_no_template_is_passed_through_or_not(table, behaviour, templat
     assert table.post("/7", data='{"a": 1}', headers={"content-type": kind}).status_code == status
 
 
+def test_a_template_that_makes_no_json_is_a_bad_request(table):
+    mapped(table, templates={"application/json": "{oops"})
+    answer = table.post("/7", json={})
+    assert answer.status_code == 400
+    assert "Could not parse request body into json" in answer.json()["message"]
+
+
 def test_an_integration_response_is_selected_by_the_error_message(table):
     mapped(
         table,
@@ -312,10 +336,11 @@ def test_an_integration_response_is_selected_by_the_error_message(table):
     assert table.post("/7", json={"fail": "else"}).status_code == 200
 
 
-def test_a_malformed_template_is_an_error_of_the_server(table):
+def test_a_malformed_template_is_an_error_of_the_server(table, wait_until):
     mapped(table, templates={"application/json": "#if("})
     answer = table.post("/7", json={})
     assert told(answer) == (500, {"message": "Internal server error"})
+    wait_until(lambda: "the mapping template of POST /{id}: line 1: no expression" in table.lab._process.last_words())
 
 
 def test_a_mock_answers_a_preflight_as_the_console_makes_it(rest):
@@ -562,16 +587,20 @@ def test_a_gateway_response_can_be_customised(rest, lab):
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-# --- speed
+# --- cost
 
 
 def test_a_request_asks_moto_nothing_when_nothing_changed(lab, echo):
     echo.get("/x")
-    moto = [
-        p for p in __import__("psutil").Process().children(recursive=True) if "labkit.mockaws" in " ".join(p.cmdline())
-    ]
-    before = [sum(p.io_counters()[:2]) for p in moto]
+    (moto,) = accounts(lab)
+    before = moto.io_counters().read_chars
     for _ in range(5):
         echo.get("/x")
-    assert [sum(p.io_counters()[:2]) for p in moto] == before
-    assert time.monotonic() > 0
+    assert moto.io_counters().read_chars == before
+
+
+def test_a_start_does_not_import_what_only_apis_need():
+    code = "import labkit.emulator.composition, sys; print([m for m in sys.modules if 'apigateway' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    package = "labkit.emulator.apigateway"
+    assert sorted(ast.literal_eval(done.stdout)) == [package, f"{package}.addresses", f"{package}.door"]
