@@ -66,9 +66,9 @@ MAY = {
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"}
-        | {"cryptography", "jsonpath_ng", "jsonschema"},  # API Gateway
+        | {"cryptography", "fastjsonschema", "jsonpath_ng"},  # API Gateway
     ),
-    "mockaws": ({"labkit.mockaws"}, {"moto", "openapi_spec_validator", "requests", "werkzeug"}),
+    "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},
@@ -142,7 +142,7 @@ HOMES = {
     "httpcore": {"services", "forwarding"},
     "cryptography": {"jwt"},
     "jsonpath_ng": {"templates"},
-    "jsonschema": {"validation"},
+    "fastjsonschema": {"validation"},
     "labkit.scheduler": {"dispatcher", "composition"},
     "labkit.actions": {"dispatcher"},
     "labkit.emulator.sandbox": {"environment", "environments", "run", "server", "template"},

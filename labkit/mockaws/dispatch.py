@@ -69,8 +69,8 @@ class Dispatcher:
 
 
 def _service(name: str) -> Any:
-    """One service's application; API Gateway's with what moto's lacks."""
-    if name.startswith("apigateway"):
+    """One service's application; API Gateway's, which CloudFormation makes APIs with, with what moto's lacks."""
+    if name in ("apigateway", "apigatewayv2", "cloudformation"):
         apigateway.complete()
     return create_backend_app(name)
 

@@ -4,7 +4,7 @@
 gateway responses, binary types, API keys. A document is taken as people write it: what only documents (descriptions,
 examples, tags, servers) may be missing. `basePath` is ignored, as ImportRestApi does by default.
 
-moto's own import knows none of this but integrations of OpenAPI 3, and fails on responses without a description.
+moto's own import knows none of this but integrations of OpenAPI 3, and fails on what only documents and is missing.
 """
 
 from __future__ import annotations
@@ -79,23 +79,6 @@ class Api:
     binary_types: tuple[str, ...] = ()
     key_source: str = ""
     policy: str = ""
-
-
-def repaired(document: Document) -> dict[str, Any]:
-    """The document with what a validator of OpenAPI insists on and API Gateway does not."""
-    made: dict[str, Any] = json.loads(json.dumps(document, default=str))
-    info = made.setdefault("info", {})
-    if isinstance(info, dict):
-        info.setdefault("title", "")
-        info.setdefault("version", "1.0")
-    for operations in _mapping(made.get("paths")).values():
-        for operation in _mapping(operations).values():
-            if isinstance(operation, dict):
-                responses = operation.setdefault("responses", {"200": {}})
-                for status, response in _mapping(responses).items():
-                    if isinstance(response, dict) and "$ref" not in response:
-                        response.setdefault("description", f"{status} response")
-    return made
 
 
 def api_of(document: Document) -> Api:

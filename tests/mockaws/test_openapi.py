@@ -8,7 +8,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from labkit.mockaws.openapi import NoApi, api_of, repaired, schema_text
+from labkit.mockaws.openapi import NoApi, api_of, schema_text
 
 URI = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:{}/invocations"
 PROXY = {"type": "aws_proxy", "httpMethod": "POST", "uri": URI.format("echo")}
@@ -89,7 +89,7 @@ OPENAPI = {
 
 
 def test_a_document_of_swagger_2_is_read():
-    api = api_of(repaired(SWAGGER))
+    api = api_of(SWAGGER)
     post = next(method for method in api.methods if method.verb == "POST")
     assert post.parameters == {"method.request.path.id": True, "method.request.querystring.q": True}
     assert (post.models, post.validator) == ({"application/json": "Names"}, "all")
@@ -101,7 +101,7 @@ def test_a_document_of_swagger_2_is_read():
 
 
 def test_a_document_of_openapi_3_is_read():
-    api = api_of(repaired(OPENAPI))
+    api = api_of(OPENAPI)
     assert [(m.verb, m.path) for m in api.methods] == [("POST", "/names"), ("ANY", "/{proxy+}")]
     assert api.methods[0].models == {"application/json": "Name"}
     assert [r.status for r in api.methods[0].responses] == ["200"]
