@@ -65,7 +65,7 @@ MAY = {
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
-        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"}
+        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"}
         | {"cryptography", "fastjsonschema", "jsonpath_ng"},  # API Gateway
     ),
     "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
@@ -133,12 +133,11 @@ def test_the_emulator_has_no_locks(path):
 
 HOMES = {
     "starlette": {"pages"},
-    "uvicorn": {"connection", "server"},
     "subprocess": {"sandbox"},
-    "signal": {"sandbox"},
+    "signal": {"sandbox", "server"},
     "psutil": {"proc", "server"},
     "sqlite3": {"store"},
-    "httptools": {"runtime_api"},
+    "httptools": {"connection", "runtime_api"},
     "httpcore": {"services", "forwarding"},
     "cryptography": {"jwt"},
     "jsonpath_ng": {"templates"},

@@ -6,7 +6,7 @@ import base64
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from labkit.emulator.apigateway.addresses import Address, split_stage
@@ -21,7 +21,8 @@ from labkit.emulator.apigateway.signatures import Signatures
 from labkit.emulator.clients import CallFailed, Clients
 from labkit.emulator.clock import Clock
 from labkit.emulator.gateway import HttpRequest, HttpResponse
-from labkit.emulator.http import Receive, Scope, Send, body_of, respond
+from labkit.emulator.exchange import Receive, Send
+from labkit.emulator.http import Scope, body_of, respond
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.pages import fault
 from labkit.emulator.registry import Registry
@@ -103,7 +104,7 @@ class Desk:
 
 def _request(scope: Scope, body: bytes) -> HttpRequest:
     """Header names as they were sent: an event of payload 1.0 has them so."""
-    names: list[bytes] = scope.get("labkit.header_names", [])
+    names: Sequence[bytes] = scope.get("labkit.header_names", ())
     headers = scope["headers"]
     spelt = names if len(names) == len(headers) else [name for name, _ in headers]
     client = scope.get("client")

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labkit.emulator.apigateway.addresses import address_of, api_of_change
-from labkit.emulator.http import Receive, Scope, Send
+from labkit.emulator.exchange import Receive, Send
+from labkit.emulator.http import Scope
 
 if TYPE_CHECKING:
     from labkit.emulator.apigateway.desk import Desk
