@@ -20,8 +20,8 @@ from labkit.emulator.apigateway.rest import BODY_BYTES, RestDoor, forbidden
 from labkit.emulator.apigateway.signatures import Signatures
 from labkit.emulator.clients import CallFailed, Clients
 from labkit.emulator.clock import Clock
-from labkit.emulator.gateway import HttpRequest, HttpResponse
 from labkit.emulator.exchange import Receive, Send
+from labkit.emulator.gateway import HttpRequest, HttpResponse
 from labkit.emulator.http import Scope, body_of, respond
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.pages import fault

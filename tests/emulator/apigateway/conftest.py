@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,17 +20,25 @@ def function_uri(name: str) -> str:
     return LAMBDA_URI.format(region=REGION, arn=function_arn(name))
 
 
-def permit(lab: Any, name: str, api_id: str) -> None:
-    lab.boto3("lambda").add_permission(
-        FunctionName=name,
-        StatementId=api_id,
-        Action="lambda:InvokeFunction",
-        Principal="apigateway.amazonaws.com",
-        SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api_id}/*",
-    )
+class Api:
+    """What both kinds have."""
+
+    lab: Any
+    id: str
+    uri = staticmethod(function_uri)
+
+    def permit(self, name: str) -> None:
+        """Lets the API run a function."""
+        self.lab.boto3("lambda").add_permission(
+            FunctionName=name,
+            StatementId=self.id,
+            Action="lambda:InvokeFunction",
+            Principal="apigateway.amazonaws.com",
+            SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{self.id}/*",
+        )
 
 
-class Rest:
+class Rest(Api):
     """A REST API."""
 
     def __init__(self, lab: Any, **settings: Any) -> None:
@@ -77,7 +85,7 @@ class Rest:
         return requests.post(self.url(path), timeout=15, **more)
 
 
-class Http:
+class Http(Api):
     """An HTTP API with a `$default` stage."""
 
     def __init__(
@@ -100,14 +108,38 @@ class Http:
 
 
 @pytest.fixture
-def rest(lab: Any) -> Iterator[Rest]:
-    api = Rest(lab)
-    yield api
-    api.aws.delete_rest_api(restApiId=api.id)
+def new_rest(lab: Any) -> Iterator[Callable[..., Rest]]:
+    """Makes REST APIs, which are deleted in the end."""
+    made: list[Rest] = []
+
+    def new(**settings: Any) -> Rest:
+        made.append(Rest(lab, **settings))
+        return made[-1]
+
+    yield new
+    for api in made:
+        api.aws.delete_rest_api(restApiId=api.id)
 
 
 @pytest.fixture
-def http(lab: Any) -> Iterator[Http]:
-    api = Http(lab)
-    yield api
-    api.aws.delete_api(ApiId=api.id)
+def new_http(lab: Any) -> Iterator[Callable[..., Http]]:
+    """The same for HTTP APIs."""
+    made: list[Http] = []
+
+    def new(**settings: Any) -> Http:
+        made.append(Http(lab, **settings))
+        return made[-1]
+
+    yield new
+    for api in made:
+        api.aws.delete_api(ApiId=api.id)
+
+
+@pytest.fixture
+def rest(new_rest: Callable[..., Rest]) -> Rest:
+    return new_rest()
+
+
+@pytest.fixture
+def http(new_http: Callable[..., Http]) -> Http:
+    return new_http()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -91,3 +92,77 @@ def test_one_of_the_scopes_is_enough_and_none_is_too_few():
 )
 def test_where_an_issuers_keys_are(issuer, place):
     assert jwt.keys_place(issuer, "http://127.0.0.1:1") == place
+
+
+# --- on a running lab
+
+FAILED = (500, {"message": "Internal Server Error"})
+
+
+def told(answer):
+    return answer.status_code, answer.json()
+
+
+@pytest.fixture
+def issuer(lab):
+    s3 = lab.boto3("s3")
+    s3.create_bucket(Bucket="issuer")
+    s3.put_object(Bucket="issuer", Key="pool/.well-known/jwks.json", Body=json.dumps(KEYS))
+    yield "https://issuer.s3.us-east-1.amazonaws.com/pool"
+    s3.delete_object(Bucket="issuer", Key="pool/.well-known/jwks.json")
+    s3.delete_bucket(Bucket="issuer")
+
+
+def with_tokens(lab, http, issuer):
+    lab.deploy("echo", "def handler(event, context): return event")
+    http.permit("echo")
+    made = http.aws.create_authorizer(
+        ApiId=http.id,
+        AuthorizerType="JWT",
+        Name="jwt",
+        IdentitySource=["$request.header.Authorization"],
+        JwtConfiguration={"Issuer": issuer, "Audience": ["me"]},
+    )
+    http.route(
+        "GET /", "echo", AuthorizationType="JWT", AuthorizerId=made["AuthorizerId"], AuthorizationScopes=["read"]
+    )
+
+
+def bearer(issuer, **claims):
+    return {
+        "Authorization": "Bearer "
+        + token({"iss": issuer, "aud": "me", "exp": time.time() + 400_000, "scope": "read write", **claims})
+    }
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("apigateway")
+def test_a_token_of_the_issuer_lets_in(lab, http, issuer):
+    with_tokens(lab, http, issuer)
+    authorizer = http.get("/", headers=bearer(issuer)).json()["requestContext"]["authorizer"]["jwt"]
+    assert authorizer["scopes"] == ["read"]
+    assert (authorizer["claims"]["aud"], authorizer["claims"]["iss"]) == ("me", issuer)
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("apigateway")
+def test_other_tokens_do_not(lab, http, issuer):
+    with_tokens(lab, http, issuer)
+    answer = http.get("/")
+    assert told(answer) == (401, {"message": "Unauthorized"})
+    assert answer.headers["www-authenticate"] == "Bearer"
+    answer = http.get("/", headers=bearer(issuer, aud="you"))
+    assert told(answer) == (401, {"message": "Unauthorized"})
+    assert answer.headers["www-authenticate"] == (
+        'Bearer scope="read" error="invalid_token" error_description="the token does not have a valid audience"'
+    )
+    answer = http.get("/", headers=bearer(issuer, scope="write"))
+    assert told(answer) == (403, {"message": "Forbidden"})
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("apigateway")
+def test_an_issuer_whose_keys_are_nowhere_is_an_error(lab, http):
+    with_tokens(lab, http, "https://accounts.example.com")
+    assert told(http.get("/", headers=bearer("https://accounts.example.com"))) == FAILED

@@ -12,11 +12,6 @@ import sys
 import psutil
 import pytest
 import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
-from tests.emulator.apigateway.conftest import Rest, function_uri, permit
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("apigateway")]
 
@@ -30,7 +25,7 @@ UNABLE = (502, {"message": "Internal server error"})
 def echo(lab, rest):
     """A REST API whose every path is answered by its own event."""
     lab.deploy("echo", ECHO)
-    permit(lab, "echo", rest.id)
+    rest.permit("echo")
     for path in ("/", "/{proxy+}"):
         rest.proxy("ANY", path, "echo")
     rest.deploy()
@@ -146,8 +141,8 @@ def test_a_stage_serves_what_was_deployed(lab, echo):
 
 def test_a_stage_variable_names_the_function(lab, rest):
     lab.deploy("echo", ECHO)
-    permit(lab, "echo", rest.id)
-    rest.proxy("GET", "/a", "echo", integration={"uri": function_uri("${stageVariables.name}")})
+    rest.permit("echo")
+    rest.proxy("GET", "/a", "echo", integration={"uri": rest.uri("${stageVariables.name}")})
     rest.deploy(variables={"name": "echo"})
     assert rest.get("/a").json()["stageVariables"] == {"name": "echo"}
     rest.aws.update_stage(
@@ -167,7 +162,7 @@ def test_a_stage_variable_names_the_function(lab, rest):
 )
 def test_a_result_of_a_wrong_shape_is_a_bad_gateway(lab, rest, result):
     lab.deploy("given", GIVEN)
-    permit(lab, "given", rest.id)
+    rest.permit("given")
     rest.proxy("POST", "/", "given")
     rest.deploy()
     answer = rest.post(json=result)
@@ -177,7 +172,7 @@ def test_a_result_of_a_wrong_shape_is_a_bad_gateway(lab, rest, result):
 
 def test_a_result_is_the_response(lab, rest):
     lab.deploy("given", GIVEN)
-    permit(lab, "given", rest.id)
+    rest.permit("given")
     rest.proxy("POST", "/", "given")
     rest.deploy()
     wanted = {
@@ -193,7 +188,7 @@ def test_a_result_is_the_response(lab, rest):
 
 def test_a_failing_function_is_a_bad_gateway(lab, rest):
     lab.deploy("bad", "def handler(event, context): 1 / 0")
-    permit(lab, "bad", rest.id)
+    rest.permit("bad")
     rest.proxy("GET", "/", "bad")
     rest.deploy()
     assert told(rest.get()) == UNABLE
@@ -201,7 +196,7 @@ def test_a_failing_function_is_a_bad_gateway(lab, rest):
 
 def test_a_slow_function_is_not_waited_for(lab, rest):
     lab.deploy("slow", "import time\ndef handler(event, context): time.sleep(5)", timeout_s=2)
-    permit(lab, "slow", rest.id)
+    rest.permit("slow")
     rest.proxy("GET", "/", "slow", integration={"timeoutInMillis": 100})
     rest.deploy()
     answer = rest.get()
@@ -234,10 +229,10 @@ def test_too_large_a_body_is_refused(echo):
     assert echo.post("/x", data=b"x" * (7 * 1024 * 1024)).status_code == 413  # Lambda's own limit, of 6 MB
 
 
-def test_binary_bodies_go_both_ways(lab):
-    rest = Rest(lab, binaryMediaTypes=["image/png"])
+def test_binary_bodies_go_both_ways(lab, new_rest):
+    rest = new_rest(binaryMediaTypes=["image/png"])
     lab.deploy("mirror", "def handler(event, context): return {k: event[k] for k in ('body', 'isBase64Encoded')}")
-    permit(lab, "mirror", rest.id)
+    rest.permit("mirror")
     rest.proxy("POST", "/", "mirror")
     rest.deploy()
     data = bytes(range(256))
@@ -248,13 +243,13 @@ def test_binary_bodies_go_both_ways(lab):
 
 def test_a_function_can_be_called_asynchronously(lab, rest, wait_until):
     lab.deploy("echo", ECHO)
-    permit(lab, "echo", rest.id)
+    rest.permit("echo")
     where = rest.method("POST", "/")
     rest.aws.put_integration(
         **where,
         type="AWS",
         integrationHttpMethod="POST",
-        uri=function_uri("echo"),
+        uri=rest.uri("echo"),
         requestParameters={"integration.request.header.X-Amz-Invocation-Type": "'Event'"},
     )
     rest.aws.put_integration_response(**where, statusCode="202")
@@ -271,7 +266,7 @@ def mapped(rest, *, templates=None, responses=None, **integration):
     where = rest.method("POST", "/{id}")
     rest.aws.put_integration(
         **where,
-        **{"type": "AWS", "integrationHttpMethod": "POST", "uri": function_uri("table"), **integration},
+        **{"type": "AWS", "integrationHttpMethod": "POST", "uri": rest.uri("table"), **integration},
         requestTemplates=templates or {},
     )
     for status, settings in (responses or {"200": {}}).items():
@@ -283,7 +278,7 @@ def mapped(rest, *, templates=None, responses=None, **integration):
 @pytest.fixture
 def table(lab, rest):
     lab.deploy("table", TABLE)
-    permit(lab, "table", rest.id)
+    rest.permit("table")
     return rest
 
 
@@ -384,7 +379,7 @@ def test_an_integration_that_needs_the_network_is_refused(rest):
 
 def test_an_api_key_with_a_plan_lets_in(lab, rest):
     lab.deploy("echo", ECHO)
-    permit(lab, "echo", rest.id)
+    rest.permit("echo")
     rest.proxy("GET", "/", "echo", apiKeyRequired=True)
     rest.deploy()
     key = rest.aws.create_api_key(name="k", enabled=True, value="k" * 20 + rest.id)
@@ -406,7 +401,7 @@ def test_an_api_key_with_a_plan_lets_in(lab, rest):
 
 def test_a_plan_throttles(lab, rest):
     lab.deploy("echo", ECHO)
-    permit(lab, "echo", rest.id)
+    rest.permit("echo")
     rest.proxy("GET", "/", "echo", apiKeyRequired=True)
     rest.deploy()
     key = rest.aws.create_api_key(name="k", enabled=True, value="t" * 20 + rest.id)
@@ -418,129 +413,12 @@ def test_a_plan_throttles(lab, rest):
     assert told(rest.get(headers={"x-api-key": key["value"]})) == (429, {"message": "Too Many Requests"})
 
 
-TOKEN = """
-import time
-def handler(event, context):
-    token = event['authorizationToken']
-    if token == 'unauthorized': raise Exception('Unauthorized')
-    if token == 'broken': return {'policyDocument': 5}
-    if token == 'fails': 1 / 0
-    statement = [{'Action': 'execute-api:Invoke', 'Effect': token.title(), 'Resource': event['methodArn']}]
-    return {'principalId': 'me', 'policyDocument': {'Version': '2012-10-17', 'Statement': statement},
-            'context': {'number': 1, 'flag': True, 'text': 'x', 'at': context.aws_request_id}}
-"""
-
-
-@pytest.fixture
-def guarded(lab, rest):
-    lab.deploy("guard", TOKEN)
-    lab.deploy("echo", ECHO)
-    permit(lab, "guard", rest.id)
-    permit(lab, "echo", rest.id)
-    made = rest.aws.create_authorizer(
-        restApiId=rest.id,
-        name="guard",
-        type="TOKEN",
-        authorizerUri=function_uri("guard"),
-        identitySource="method.request.header.Authorization",
-        authorizerResultTtlInSeconds=60,
-    )
-    rest.proxy("GET", "/", "echo", authorizationType="CUSTOM", authorizerId=made["id"])
-    rest.deploy()
-    return rest
-
-
-def test_a_lambda_authorizer_lets_in_and_tells_the_function(guarded):
-    authorizer = guarded.get(headers={"Authorization": "allow"}).json()["requestContext"]["authorizer"]
-    assert (authorizer["principalId"], authorizer["number"], authorizer["flag"], authorizer["text"]) == (
-        "me",
-        "1",
-        "true",
-        "x",
-    )
-
-
-@pytest.mark.parametrize(
-    ("token", "status", "body"),
-    [
-        ("", 401, {"message": "Unauthorized"}),
-        ("unauthorized", 401, {"message": "Unauthorized"}),
-        (
-            "deny",
-            403,
-            {
-                "Message": "User is not authorized to access this resource with an explicit deny in an identity-based policy"
-            },
-        ),
-        ("broken", 500, {"message": None}),
-        ("fails", 500, {"message": None}),
-    ],
-)
-def test_a_lambda_authorizer_keeps_out(guarded, token, status, body):
-    assert told(guarded.get(headers={"Authorization": token} if token else {})) == (status, body)
-
-
-def test_what_an_authorizer_said_is_kept_for_its_time(lab, guarded):
-    def run():
-        return guarded.get(headers={"Authorization": "allow"}).json()["requestContext"]["authorizer"]["at"]
-
-    first = run()
-    assert run() == first
-    lab.advance("61s")
-    assert run() != first
-
-
-def test_a_request_authorizer_sees_the_request(lab, rest):
-    code = """
-def handler(event, context):
-    allowed = event['queryStringParameters'].get('who') == 'ada' and event['pathParameters'] == {'id': '7'}
-    effect = 'Allow' if allowed else 'Deny'
-    return {'principalId': 'p', 'policyDocument': {'Statement': [{'Action': '*', 'Effect': effect, 'Resource': '*'}]}}
-"""
-    lab.deploy("guard", code)
-    lab.deploy("echo", ECHO)
-    permit(lab, "guard", rest.id)
-    permit(lab, "echo", rest.id)
-    made = rest.aws.create_authorizer(
-        restApiId=rest.id,
-        name="g",
-        type="REQUEST",
-        authorizerUri=function_uri("guard"),
-        identitySource="method.request.querystring.who",
-    )
-    rest.proxy("GET", "/{id}", "echo", authorizationType="CUSTOM", authorizerId=made["id"])
-    rest.deploy()
-    assert [rest.get(path).status_code for path in ("/7?who=ada", "/7?who=bob", "/7")] == [200, 403, 401]
-
-
-def test_a_method_with_iam_authorization_wants_a_signature(lab, rest):
-    lab.deploy("echo", ECHO)
-    permit(lab, "echo", rest.id)
-    rest.proxy("GET", "/", "echo", authorizationType="AWS_IAM")
-    rest.deploy()
-    assert told(rest.get()) == (403, {"message": "Missing Authentication Token"})
-    known = lab.connection
-    credentials = Credentials(known["aws_access_key_id"], known["aws_secret_access_key"])
-    request = AWSRequest("GET", rest.url())
-    SigV4Auth(credentials, "execute-api", "us-east-1").add_auth(request)
-    answer = rest.get(headers=dict(request.headers))
-    assert answer.json()["requestContext"]["identity"]["accessKey"] == credentials.access_key
-    wrong = dict(request.headers) | {"X-Amz-Date": "20200101T000000Z"}
-    assert rest.get(headers=wrong).status_code == 403
-
-
-def test_a_cognito_authorizer_is_refused(lab, rest):
-    rest.proxy("GET", "/", "nobody", authorizationType="COGNITO_USER_POOLS", authorizerId="x")
-    rest.deploy()
-    assert rest.get().status_code == 500
-
-
 # --- validation, gateway responses
 
 
 def test_requests_are_validated(lab, rest):
     lab.deploy("echo", ECHO)
-    permit(lab, "echo", rest.id)
+    rest.permit("echo")
     validator = rest.aws.create_request_validator(
         restApiId=rest.id, name="v", validateRequestBody=True, validateRequestParameters=True
     )["id"]
