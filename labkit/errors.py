@@ -8,6 +8,7 @@ LabkitError
 |   |-- UnknownFunction           with the nearest name
 |   |-- BadMagicLine              an option that does not exist, twice, or without its value
 |   |-- BadDuration               neither `2m` nor a number of seconds
+|   |-- BadRoute                  no method and path of an API
 |   |-- BadLoad                   a load, a distribution or a limit that cannot be simulated
 |   |-- NotMeasured               a simulation needs times that nobody has measured yet
 |   |-- DeployFailed              the endpoint refused the function
@@ -161,6 +162,10 @@ class BadMagicLine(NotebookError):
 
 class BadDuration(NotebookError):
     hint = "Write 90s, 2m, 1h30m, or a number of seconds."
+
+
+class BadRoute(NotebookError):
+    hint = "Try: lab.api('pets', {'GET /pets/{id}': 'find_pet'})"
 
 
 class BadLoad(NotebookError, ValueError):

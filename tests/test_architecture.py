@@ -66,7 +66,8 @@ MAY = {
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.schedules", "labkit.emulator"},
-        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"},
+        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"}
+        | {"cryptography", "fastjsonschema", "jsonpath_ng"},  # API Gateway
     ),
     "mockaws": ({"labkit.mockaws", "labkit.schedules"}, {"botocore", "jsonata", "moto", "requests", "werkzeug"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
@@ -139,6 +140,9 @@ HOMES = {
     "sqlite3": {"store"},
     "httptools": {"connection", "runtime_api"},
     "httpcore": {"services", "forwarding"},
+    "cryptography": {"jwt"},
+    "jsonpath_ng": {"templates"},
+    "fastjsonschema": {"validation"},
     "labkit.scheduler": {"dispatcher", "composition"},
     "labkit.actions": {"dispatcher"},
     "labkit.emulator.sandbox": {"environment", "environments", "run", "server", "template"},

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from labkit.client import measured
+from labkit.client.api import Api, deployed_api
 from labkit.client.durations import seconds_of
 from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
 from labkit.client.function import DeployedFunction
@@ -318,6 +319,10 @@ class Lab:
         except ApiError as error:
             raise error.about(name, self.names()) from None
         return str(made["FunctionUrl"])
+
+    def api(self, name: str, routes: Mapping[str, str], *, kind: str = "REST") -> Api:
+        """An API whose routes run these functions, deployed anew at each call; `kind` is REST or HTTP; see Api."""
+        return deployed_api(self, name, routes, kind)
 
     def _unless_there(self, operation: str, **params: Any) -> dict[str, Any]:
         """One operation that makes something; an empty answer if it exists already."""

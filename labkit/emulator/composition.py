@@ -9,6 +9,7 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
 from labkit.emulator.account import Account
+from labkit.emulator.apigateway.door import ApiDoor
 from labkit.emulator.changes import Changes
 from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
@@ -43,6 +44,7 @@ from labkit.settings import Settings, new_key_id
 
 if TYPE_CHECKING:
     from labkit.emulator.admission import Admission
+    from labkit.emulator.apigateway.desk import Desk
     from labkit.emulator.enforcement import Enforcement
 
 
@@ -130,8 +132,14 @@ def composed(
     pages = Pages(account, wire, clock, verifier, machines=machines).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
     watch = Watch(lambda: _timer(registry, invoker, clock, clients, services))
-    others = Forwarding(services, verifier, passed=(watch.passed, machines.passed, pollers.passed))
-    front = FrontDoor(invoker, wire, doors, verifier, others=others)
+    apis = ApiDoor(lambda: _desk(invoker, registry, clients, clock, services, user, role, signed=signed))
+    others = Forwarding(
+        services,
+        verifier,
+        passed=(watch.passed, machines.passed, pollers.passed),
+        watchers={"apigateway": apis.changed},
+    )
+    front = FrontDoor(invoker, wire, doors, verifier, others=others, apis=apis)
     app: Door = enforcement.gate(front, wire, registry, clock.now) if enforcement else front
     concurrency.apply(account)
     provisioned.resume(account)
@@ -145,6 +153,22 @@ def _enforcement(services: Services, clients: Clients, verifier: Verifier, owner
     from labkit.emulator.enforcement import Enforcement  # a cold path: most labs let everybody do everything
 
     return Enforcement(services, clients, verifier, owner)
+
+
+def _desk(
+    invoker: Invoker,
+    registry: Registry,
+    clients: Clients,
+    clock: Clock,
+    services: Services,
+    *signers: Credentials,
+    signed: bool,
+) -> Desk:
+    """API Gateway, for the first request to an API."""
+    from labkit.emulator.apigateway.desk import Desk  # a cold path: most labs have no API
+
+    verifier = Verifier(signers, region=registry.region, service="execute-api") if signed else None
+    return Desk(invoker, registry, clients, clock, verifier, lambda: services.pid)
 
 
 def _invoking(

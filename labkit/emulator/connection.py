@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._incoming: Exchange | None = None  # whose body comes
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._names: list[bytes] = []
         self._in_head = True
         self._due = math.inf  # when more must have come
         self._idle_since = math.inf
@@ -109,7 +110,7 @@ class Connection(asyncio.Protocol):
     # --- the parser's callbacks; what they raise is a malformed request to it
 
     def on_message_begin(self) -> None:
-        self._url, self._headers = b"", []
+        self._url, self._headers, self._names = b"", [], []
         self._in_head, self._aside, self._aside_bytes = True, False, 0
         self._due, self._idle_since = self._heard + HEAD_S, math.inf
 
@@ -119,6 +120,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # nobody here reads trailers
             self._headers.append((name.lower(), value))
+            self._names.append(name)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -133,6 +135,7 @@ class Connection(asyncio.Protocol):
             self._headers,
             parser.get_http_version(),
             parser.should_keep_alive(),
+            self._names,
         )
         exchange = self._incoming = self._answering(self, request)
         self._exchanges.append(exchange)

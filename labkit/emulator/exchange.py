@@ -31,7 +31,9 @@ BODILESS = frozenset({204, 304})
 
 
 class Request(NamedTuple):
-    """A request's head. Names of headers are in lower case; `path` and `query` are the bytes that were sent."""
+    """A request's head. Names of headers are in lower case; `path` and `query` are the bytes that were sent, and
+    `names` are the names of headers as they were: API Gateway hands them on so.
+    """
 
     method: str
     path: bytes
@@ -39,6 +41,7 @@ class Request(NamedTuple):
     headers: list[tuple[bytes, bytes]]
     version: str
     keep_alive: bool
+    names: Sequence[bytes] = ()
 
 
 class Line(Protocol):
@@ -200,6 +203,7 @@ class Conversation(Exchange):
             "root_path": "",
             "headers": request.headers,
             "state": {},
+            "labkit.header_names": request.names,
         }
         try:
             await self._app(scope, self._receive, self._send)

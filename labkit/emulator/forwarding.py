@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from labkit.emulator.clients import CallFailed
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Verifier
 from labkit.errors import RequestAborted, ServicesNotStarted
@@ -29,7 +30,10 @@ Headers = Mapping[bytes, bytes]
 Passed = Callable[[str, Scope], None]
 """Hears of a request that moto has answered: its service, and the request."""
 
-CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
+Watcher = Callable[[str, str, str], Awaitable[None]]
+"""Is told the method, path and region of each request that may have changed something of one service."""
+
+CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/([^/,\s]*)/([^/,\s]+)/aws4_request")
 OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
 # of one connection only (RFC 9110, section 7.6.1), or answered by the front door already
 NOT_PASSED_ON = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect"})
@@ -45,6 +49,7 @@ class Caller(NamedTuple):
 
     access_key_id: str
     service: str
+    region: str = ""
 
 
 def caller_of(headers: Headers, query: bytes) -> Caller | None:
@@ -53,7 +58,8 @@ def caller_of(headers: Headers, query: bytes) -> Caller | None:
     if not signed and b"X-Amz-Credential=" in query:
         signed = unquote_to_bytes(query)
     if found := CREDENTIAL.search(signed):
-        return Caller(found[1].decode("latin-1"), found[2].decode("latin-1").lower())
+        key, region, service = (part.decode("latin-1") for part in found.groups())
+        return Caller(key, service.lower(), region)
     if old := OLD_CREDENTIAL.search(query):
         return Caller(unquote_to_bytes(old[1]).decode("latin-1"), "s3")
     return None
@@ -68,11 +74,16 @@ class Forwarding:
         verifier: Verifier | None = None,
         *,
         passed: Iterable[Passed] = (),
+        watchers: Mapping[str, Watcher] | None = None,
     ) -> None:
-        """`passed` are told the service and the request when moto has answered it, before the caller has the answer."""
+        """`passed` are told the service and the request when moto has answered it, before the caller has the answer.
+
+        `watchers` are told, by service, of a change, and waited for.
+        """
         self._services = services
         self._verifier = verifier
         self._passed = tuple(passed)
+        self._watchers = watchers or {}
 
     def wanted(self, headers: Headers, query: bytes) -> bool:
         caller = caller_of(headers, query)
@@ -99,7 +110,21 @@ class Forwarding:
             if caller:
                 for told in self._passed:
                     told(caller.service, scope)
+            try:
+                await self._tell_watcher(caller, scope, response.status)
+            except BaseException:
+                await response.aclose()
+                raise
             await _pass_back(response, send)
+
+    async def _tell_watcher(self, caller: Caller | None, scope: Scope, status: int) -> None:
+        """Before the client hears of its change, so that who asks next is answered after it."""
+        watcher = self._watchers.get(caller.service) if caller else None
+        if caller and watcher and status < 300 and scope["method"] not in ("GET", "HEAD"):
+            try:
+                await watcher(scope["method"], scope["path"], caller.region)
+            except CallFailed as error:
+                print(f"labkit: {scope['method']} {scope['path']}: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _request(scope: Scope, receive: Receive) -> httpcore.Request:

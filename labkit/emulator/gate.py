@@ -171,7 +171,7 @@ def _region(caller: Caller | None, query: bytes, headers: Headers) -> str:
         if caller is None:
             return ""  # no signature of ours: a token for an API, say
         raise IncompleteSignature(UNREADABLE) from None
-    if caller is None or (key_id, service.lower()) != caller:
+    if caller is None or (key_id, service.lower()) != caller[:2]:
         raise IncompleteSignature(UNREADABLE)
     return region
 

@@ -1,5 +1,6 @@
 """The front door: which way a request goes. Invocations take the shortest path there is, without a task of their own;
-what is signed for another service is passed on to it; the rest goes to `doors` and `pages`, ASGI applications.
+what is for an API goes to API Gateway, signed or not; what is signed for another service is passed on to it; the rest
+goes to `doors` and `pages`. All but the first are ASGI applications.
 
 Requests whose Host is not this machine's loopback are refused: a web page must not reach a lab by DNS rebinding.
 """
@@ -12,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from labkit.emulator.exchange import (
@@ -37,6 +38,9 @@ from labkit.emulator.wire import Reply, Wire
 from labkit.errors import RequestAborted, ServiceError
 from labkit.model import InvocationType
 
+if TYPE_CHECKING:
+    from labkit.emulator.apigateway.door import ApiDoor
+
 Scope = MutableMapping[str, Any]
 Headers = Mapping[bytes, bytes]
 
@@ -59,12 +63,14 @@ class FrontDoor:
         verifier: Verifier | None = None,
         *,
         others: Forwarding | None = None,
+        apis: ApiDoor | None = None,
     ) -> None:
         self._invoker = invoker
         self._verifier = verifier
         self._wire = wire
         self._rest = rest
         self._others = others
+        self._apis = apis
 
     def answering(self, line: Line, request: Request, about: dict[str, Any]) -> Exchange:
         """The exchange of a request; `about` is what ASGI's scope says of the connection."""
@@ -78,6 +84,8 @@ class FrontDoor:
             await respond(send, 403, REFUSED, NOT_HERE)
         elif is_invocation(request := request_of(scope)):
             await self._invocation(request, receive, send)
+        elif self._apis and self._apis.wanted(scope, headers.get(b"host", b"")):
+            await self._apis(scope, receive, send)
         elif self._others and self._others.wanted(headers, scope["query_string"]):
             await self._others(scope, receive, send)
         else:
@@ -202,7 +210,7 @@ def is_long(headers: Headers) -> bool:
     return len(headers.get(b"content-length", b"unknown")) > 5
 
 
-async def body_of(receive: Receive) -> bytes:
+async def body_of(receive: Receive, *, most: int = BODY_BYTES) -> bytes:
     """The whole body, of which no more is kept than shows that it is too large.
 
     Raises RequestAborted if the client leaves before it is whole.
@@ -215,7 +223,7 @@ async def body_of(receive: Receive) -> bytes:
     while message.get("more_body"):
         message = await _message(receive)
         chunk = message.get("body", b"")
-        if size <= BODY_BYTES:
+        if size <= most:
             chunks.append(chunk)
         size += len(chunk)
     return b"".join(chunks)

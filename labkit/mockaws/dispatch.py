@@ -20,7 +20,7 @@ import requests
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from labkit.mockaws import identities
+from labkit.mockaws import apigateway, identities
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -137,6 +137,8 @@ def _application(service: str) -> Any:
         from labkit.mockaws import streams  # as above
 
         streams.IMPROVEMENTS[service]()
+    elif service in ("apigateway", "apigatewayv2", "cloudformation"):  # which makes APIs, too
+        apigateway.complete()
     return create_backend_app(service)
 
 

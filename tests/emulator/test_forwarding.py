@@ -6,6 +6,7 @@ import asyncio
 import io
 
 import boto3
+import httpcore
 import pytest
 import requests
 from botocore.config import Config
@@ -25,12 +26,12 @@ def signed(service, key=b"AKIA"):
 
 
 def test_the_service_stands_in_the_scope_of_the_signature():
-    assert caller_of(signed(b"sqs"), b"") == Caller("AKIA", "sqs")
+    assert caller_of(signed(b"sqs"), b"") == Caller("AKIA", "sqs", "us-east-1")
 
 
 def test_or_in_a_presigned_address():
     query = b"x=1&X-Amz-Credential=AKIA%2F" + (SCOPE % b"s3").replace(b"/", b"%2F") + b"&X-Amz-Signature=0"
-    assert caller_of({}, query) == Caller("AKIA", "s3")
+    assert caller_of({}, query) == Caller("AKIA", "s3", "us-east-1")
 
 
 def test_an_address_signed_in_the_old_way_is_for_s3():
@@ -86,6 +87,50 @@ def test_a_moto_that_does_not_start_is_a_clear_answer(capsys):
     assert status == 503
     assert "The mocked account does not answer: moto ended." in body
     assert "The mocked account does not answer" in capsys.readouterr().err
+
+
+class OneAnswer:
+    """Stands for the connections to a moto that answers everything with this status."""
+
+    def __init__(self, status):
+        self._status = status
+
+    async def reached(self):
+        return self
+
+    async def handle_async_request(self, request):
+        async def body():
+            yield b"{}"
+
+        return httpcore.Response(self._status, content=body())
+
+
+@pytest.mark.parametrize(
+    ("method", "service", "status", "told"),
+    [
+        ("POST", b"apigateway", 201, [("POST", "/restapis", "us-east-1")]),
+        ("GET", b"apigateway", 200, []),
+        ("POST", b"apigateway", 400, []),
+        ("POST", b"sqs", 200, []),
+    ],
+)
+def test_a_watcher_hears_of_a_change_before_its_caller_does(method, service, status, told):
+    heard, sent = [], []
+
+    async def watch(*change):
+        assert sent == []
+        heard.append(change)
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request"}
+
+    headers = list(signed(service).items())
+    scope = {"method": method, "path": "/restapis", "raw_path": b"/restapis", "query_string": b"", "headers": headers}
+    asyncio.run(Forwarding(OneAnswer(status), watchers={"apigateway": watch})(scope, receive, send))
+    assert (heard, sent[0]["status"]) == (told, status)
 
 
 # --- with boto3 on a running lab

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from labkit.emulator.registry import StreamSettings
 from labkit.emulator.triggers.batch import Delivery
 from labkit.emulator.triggers.retrying import (
-    StreamCondition,
     GivenUp,
+    StreamCondition,
     StreamItem,
     Work,
     after,
