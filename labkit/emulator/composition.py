@@ -11,6 +11,7 @@ from labkit.emulator.account import Account
 from labkit.emulator.changes import Changes
 from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
+from labkit.emulator.daemon import Daemon
 from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
@@ -18,6 +19,7 @@ from labkit.emulator.environments import Workshop
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.metrics import Book
 from labkit.emulator.operations import concurrency, provisioned
 from labkit.emulator.operations.code import object_reader
 from labkit.emulator.packages import PackageStore
@@ -26,9 +28,11 @@ from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Registry, parse_reference
 from labkit.emulator.restore import restore
+from labkit.emulator.segments import Sampler
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
+from labkit.emulator.telemetry import Telemetry
 from labkit.emulator.template import Templates
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
@@ -43,6 +47,7 @@ class Composition:
     app: FrontDoor
     dispatcher: Dispatcher
     services: Services
+    telemetry: Telemetry
     templates: Templates
     queue: EventQueue
     store: Store | None
@@ -59,6 +64,7 @@ class Composition:
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""
         self.queue.stop()
+        self.telemetry.stop()
         await self.services.stop()
         await self.dispatcher.stop()
         if self.store:
@@ -74,16 +80,18 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     packages = PackageStore((store.folder if store else scratch) / "packages")
     contents = restore(store, registry, packages) if store else Contents()
     recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
+    book, sampler, daemon = Book(), Sampler(), Daemon()
     services = Services(scratch, account_id=settings.account_id)
     clients = Clients(endpoint, user, region=settings.region)
-    workshop = Workshop(settings, role, recorder, packages, scratch / "environments")
+    workshop = Workshop(settings, role, recorder, daemon, packages, scratch / "environments")
     templates = Templates(workshop.template)
     dispatcher = Dispatcher(
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
         workshop.environments(templates.of),
         templates,
+        throttled=lambda it: book.note("Throttles", it.function_arn, it.arrived_at, version=it.version.version),
     )
-    invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
+    invoker, queue = _invoking(registry, dispatcher, clock, clients, store, sampler)
     account = Account(
         registry,
         packages,
@@ -98,16 +106,31 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    telemetry = Telemetry(
+        recorder,
+        services,
+        account_id=settings.account_id,
+        region=settings.region,
+        book=book,
+        sampler=sampler,
+        daemon=daemon,
+    )
+    others = Forwarding(services, verifier, before=telemetry.before)
+    app = FrontDoor(invoker, wire, doors, verifier, others=others)
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, templates, queue, store)
+    return Composition(app, dispatcher, services, telemetry, templates, queue, store)
 
 
 def _invoking(
-    registry: Registry, dispatcher: Dispatcher, clock: Clock, clients: Clients, store: Store | None
+    registry: Registry,
+    dispatcher: Dispatcher,
+    clock: Clock,
+    clients: Clients,
+    store: Store | None,
+    sampler: Sampler,
 ) -> tuple[Invoker, EventQueue]:
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(
@@ -121,5 +144,5 @@ def _invoking(
         bury=burial(clients.call),
     )
     queue = EventQueue(clock, ways, journal=store)
-    invoker = Invoker(registry, dispatcher, queue, clock)
+    invoker = Invoker(registry, dispatcher, queue, clock, sampler)
     return invoker, queue

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from labkit.emulator.daemon import Daemon
 from labkit.emulator.dispatcher import Maker
 from labkit.emulator.environment import Environment
 from labkit.emulator.extensions import executables
@@ -33,6 +34,7 @@ class Workshop:
     settings: Settings
     role: Credentials
     recorder: Recorder
+    daemon: Daemon
     packages: PackageStore
     folder: Path
 
@@ -88,7 +90,14 @@ class Workshop:
         opt = self.packages.opt_of([layer.package for layer in version.layers])
         paths = (*(module_folders(opt) if opt else ()), *OWN_PATHS)
         kind = initialization_type(version, provisioned=provisioned)
-        variables = process_variables(version, region=self.settings.region, credentials=self.role, opt=opt, paths=paths)
+        variables = process_variables(
+            version,
+            region=self.settings.region,
+            credentials=self.role,
+            opt=opt,
+            paths=paths,
+            daemon=self.daemon.address(),
+        )
         return Parts(
             paths,
             {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": kind},
@@ -118,5 +127,6 @@ def log_stream(recorder: Recorder, version: FunctionVersion, *, initialization_t
         region=version.arn.split(":")[3],
         initialization_type=initialization_type,
         logging=config.logging,
+        traced=config.tracing == "Active",
     )
     return recorder.stream(origin, stream_name(config, version.version, today, instance))

@@ -26,6 +26,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
+Before = Callable[[str, str], Awaitable[None]]  # told of the service and of the operation, if a header names it
 
 CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
 OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
@@ -60,9 +61,10 @@ def caller_of(headers: Headers, query: bytes) -> Caller | None:
 class Forwarding:
     """An ASGI application, for requests that `wanted` says are moto's."""
 
-    def __init__(self, services: Services, verifier: Verifier | None = None) -> None:
+    def __init__(self, services: Services, verifier: Verifier | None = None, *, before: Before | None = None) -> None:
         self._services = services
         self._verifier = verifier
+        self._before = before
 
     def wanted(self, headers: Headers, query: bytes) -> bool:
         caller = caller_of(headers, query)
@@ -77,6 +79,8 @@ class Forwarding:
             await _refuse(send, FORBIDDEN, *_unknown_caller(caller, headers))
             return
         try:
+            if self._before and caller:
+                await self._before(caller.service, headers.get(b"x-amz-target", b"").decode("latin-1"))
             pool = await self._services.reached()
             response = await pool.handle_async_request(_request(scope, receive))
         except RequestAborted as error:
