@@ -18,6 +18,8 @@ import moto.awslambda.utils
 import requests
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from labkit.mockaws import cloudwatch
+
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -55,7 +57,7 @@ class Dispatcher:
     """A WSGI application: moto's services, each made when it is first asked for."""
 
     def __init__(self) -> None:
-        self._moto = _Moto(create_backend_app)
+        self._moto = _Moto(_application)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -64,6 +66,12 @@ class Dispatcher:
             return _refusal(str(error), environ, start_response)
         answer: Iterable[bytes] = service(environ, start_response)
         return answer
+
+
+def _application(service: str) -> Any:
+    if service == "cloudwatch":
+        cloudwatch.correct()
+    return create_backend_app(service)
 
 
 class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
