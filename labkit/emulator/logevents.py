@@ -63,11 +63,13 @@ def _began(entry: Entry) -> list[LogEvent]:
 def _end(entry: Entry, now: float) -> list[LogEvent]:
     if entry.trace is None:
         return []
-    return _lines(entry.end(), min(now, entry.began_at + entry.trace.duration_s))
+    at = min(now, entry.began_at + entry.trace.duration_s)
+    closing = [LogEvent(_ms(at), entry.closing_words)] if entry.closing_words else []
+    return closing + _lines(entry.end(), at)
 
 
 def _lines(text: str, at: float) -> list[LogEvent]:
-    return [LogEvent(_ms(at), line) for line in text.splitlines(keepends=True)]
+    return [LogEvent(_ms(at), f"{line}\n") for line in text.split("\n") if line]
 
 
 def _ms(seconds: float) -> int:
@@ -96,12 +98,19 @@ def _output(entry: Entry, start: int, *, final: bool) -> tuple[list[LogEvent], i
             found, reached = _events(part, entry.origin.lowest, final=final or not last)
             events += found
         else:
-            events.append(part)
-            reached += len(part.message)
+            events += _lines(part.data, part.at)
+            reached += len(part.data)
     return events, reached
 
 
-def _runs(entry: Entry, start: int) -> Iterator[_Run | LogEvent]:
+class _Said(NamedTuple):
+    """What the platform said in between."""
+
+    data: str
+    at: float
+
+
+def _runs(entry: Entry, start: int) -> Iterator[_Run | _Said]:
     offset, pending, times = entry.dropped, bytearray(), list[tuple[int, float]]()
     for part in entry.output:
         begin, offset = offset, offset + len(part.data)
@@ -114,7 +123,7 @@ def _runs(entry: Entry, start: int) -> Iterator[_Run | LogEvent]:
         if pending:
             yield _Run(begin - len(pending), bytes(pending), times)
         pending, times = bytearray(), []
-        yield LogEvent(_ms(part.at), part.data)
+        yield _Said(part.data, part.at)
     if pending:
         yield _Run(offset - len(pending), bytes(pending), times)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -70,17 +70,21 @@ class Entry:
 
     def text(self, newest: int = STREAM_BYTES) -> str:
         """The lines; of the output at least the newest bytes, if there are so many."""
-        return "".join([self.start() if self.request_id else "", self._output(newest), self.end()])
+        start = self.start() if self.request_id else ""
+        return "".join([start, self._output(newest), self.closing_words, self.end()])
 
     def start(self) -> str:
         return loglines.start(self.origin, self.began_at, self.request_id, self.function_arn, self.tracing)
 
+    @property
+    def closing_words(self) -> str:
+        """In JSON a status says what Text has words for."""
+        return "" if self.origin.as_json else self.closing
+
     def end(self) -> str:
-        """What stands behind the output; in JSON a status says what Text has words for."""
-        closing = "" if self.origin.as_json else self.closing
         if self.trace is None:
-            return closing
-        return closing + loglines.end(self.origin, self.trace, produced_bytes=self.produced_bytes, tracing=self.tracing)
+            return ""
+        return loglines.end(self.origin, self.trace, produced_bytes=self.produced_bytes, tracing=self.tracing)
 
     def _output(self, newest: int) -> str:
         texts: list[str] = []
@@ -131,6 +135,11 @@ class Entry:
         dropped = len(self.output.pop(0).data)
         self.dropped += dropped
         self.size -= dropped + PART_BYTES
+
+    @property
+    def missing(self) -> bool:
+        """CloudWatch has not all that there is."""
+        return not self.done and not self.ended and bool(self.request_id or self.output)
 
     def send_again(self) -> None:
         self.sent, self.ended, self.done = -1, False, False
@@ -207,7 +216,7 @@ class LogStream:
             dropped = self.entries.popleft()
             self.size -= dropped.size
             grown -= dropped.size
-            self.lost += not dropped.done
+            self.lost += dropped.missing
             if not dropped.request_id:
                 dropped.output.clear()  # the invocation after it may still refer to it
         if self.grown:
@@ -215,7 +224,7 @@ class LogStream:
 
     def empty(self) -> None:
         """Forgets everything; what is written later is kept again."""
-        self.lost += len(self.unsent())
+        self.lost += sum(entry.missing for entry in self.unsent())
         self._open.empty()
         self._open.init = None
         self._open.size = self.size = ENTRY_BYTES
@@ -317,17 +326,16 @@ class Recorder:
             self._lose(self._left.popleft())
 
     def _lose(self, stream: LogStream) -> None:
-        self.lost[stream.origin.function_name] += stream.lost + len(stream.unsent())
+        self.lost[stream.origin.function_name] += stream.lost + sum(entry.missing for entry in stream.unsent())
 
     def all_streams(self) -> list[LogStream]:
         """Of all functions, those of deleted ones first."""
         return [*self._left, *self._streams]
 
-    def let_go(self, streams: Iterable[LogStream]) -> None:
-        """CloudWatch has them: those of deleted functions need not be kept."""
-        for stream in streams:
-            if stream in self._left and not stream.unsent():
-                self._left.remove(stream)
+    def let_go(self, brought: list[LogStream]) -> None:
+        """CloudWatch has what there was: of deleted functions only the invocations that still run are waited for."""
+        over = {stream for stream in brought if stream.open_entry.ended or not stream.open_entry.request_id}
+        self._left = deque(stream for stream in self._left if stream not in over)
 
     def clear(self) -> None:
         self._traces.clear()

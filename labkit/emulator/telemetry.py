@@ -17,7 +17,7 @@ import asyncio
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -67,7 +67,8 @@ class Telemetry:
         self._start = 0  # which of moto's starts has what was sent
         self._counted = ""  # the newest trace that is in the book
         self._metrics: defaultdict[str, list[Datum]] = defaultdict(list)
-        self._documents: list[str] = []
+        self._segments: list[str] = []
+        self._documents: list[str] = []  # likewise, of handlers
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
 
@@ -121,13 +122,16 @@ class Telemetry:
         self._metrics[metrics.NAMESPACE] += self._book.take()
         await self._bring_metrics()
         self._documents += self._daemon.take()
-        await self._bring_documents()
+        await self._bring_documents(self._segments)
+        await self._bring_documents(self._documents)
 
     def _send_again(self) -> None:
         for stream in self._recorder.all_streams():
             for entry in stream.entries:
                 entry.send_again()
         self._counted = ""
+        self._metrics.clear()
+        self._segments.clear()
 
     async def _bring_stream(self, stream: LogStream) -> None:
         found = [(entry, news(entry, self._now(), is_open=entry is stream.open_entry)) for entry in stream.unsent()]
@@ -144,7 +148,7 @@ class Telemetry:
 
     def _mark(self, entry: Entry, new: News) -> None:
         if new.ended and not entry.ended:
-            self._documents += segments(entry, self._account_id, self._sampler.parent_of(entry.request_id))
+            self._segments += segments(entry, self._account_id, self._sampler.parent_of(entry.request_id))
         if new.lost_bytes:
             _say(f"{new.lost_bytes} bytes of {entry.request_id or 'an init'} of {entry.origin.function_name} {LOST}")
         entry.sent, entry.ended, entry.done = new.sent, new.ended, new.done
@@ -181,6 +185,9 @@ class Telemetry:
         for stream in self._recorder.all_streams():
             lost[stream.origin.function_name] += stream.lost
             stream.lost = 0
+        if self._daemon.lost:
+            _say(f"{self._daemon.lost} segments of handlers were too many to keep: X-Ray does not have them")
+            self._daemon.lost = 0
         for name, number in lost.items():
             if number:
                 _say(f"{number} parts of logs of {name} (an invocation each, or an init) {LOST}")
@@ -199,17 +206,18 @@ class Telemetry:
     async def _bring_metrics(self) -> None:
         while self._metrics:
             namespace, data = next(iter(self._metrics.items()))
-            for part in _parts(data, METRICS_AT_ONCE):
-                call = {"Namespace": namespace, "MetricData": part}
+            for at in range(0, len(data), METRICS_AT_ONCE):
+                call = {"Namespace": namespace, "MetricData": data[at : at + METRICS_AT_ONCE]}
                 await self._try("monitoring", call, target=f"{CLOUDWATCH}.PutMetricData")
             del self._metrics[namespace]
 
-    async def _bring_documents(self) -> None:
-        documents, self._documents = self._documents, []
-        for part in _parts(documents, SEGMENTS_AT_ONCE):
+    async def _bring_documents(self, documents: list[str]) -> None:
+        while documents:
+            part = documents[:SEGMENTS_AT_ONCE]
             answer = await self._try("xray", {"TraceSegmentDocuments": part}, path="/TraceSegments")
             for refused in answer.get("UnprocessedTraceSegments", ()):
                 _say(f"X-Ray does not take a segment: {refused}")
+            del documents[: len(part)]
 
     async def _try(self, service: str, call: object, **how: str) -> Any:
         try:
@@ -220,10 +228,6 @@ class Telemetry:
 
 
 LOST = "left the emulator's memory before anybody asked for them: CloudWatch Logs does not have them"
-
-
-def _parts(things: Sequence[Any], at_once: int) -> Iterator[Sequence[Any]]:
-    return (things[at : at + at_once] for at in range(0, len(things), at_once))
 
 
 def _say_why(task: asyncio.Task[None]) -> None:
