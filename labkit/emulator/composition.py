@@ -89,9 +89,9 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
         workshop.environments(templates.of),
         templates,
-        throttled=lambda it: book.note("Throttles", it.function_arn, it.arrived_at, version=it.version.version),
+        throttled=lambda it: book.note("Throttles", it.function_arn, it.version.version, it.arrived_at),
     )
-    invoker, queue = _invoking(registry, dispatcher, clock, clients, store, sampler)
+    invoker, queue = _invoking(registry, dispatcher, clock, clients, store, sampler, book)
     account = Account(
         registry,
         packages,
@@ -131,6 +131,7 @@ def _invoking(
     clients: Clients,
     store: Store | None,
     sampler: Sampler,
+    book: Book,
 ) -> tuple[Invoker, EventQueue]:
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(
@@ -142,6 +143,7 @@ def _invoking(
             registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
         ),
         bury=burial(clients.call),
+        note=lambda metric, it, value: book.note(metric, it.function_arn, it.version.version, clock.now(), value),
     )
     queue = EventQueue(clock, ways, journal=store)
     invoker = Invoker(registry, dispatcher, queue, clock, sampler)

@@ -62,7 +62,7 @@ class _Tally:
     invocations: int = 0
     errors: int = 0
     duration_ms: Statistic = field(default_factory=Statistic)
-    noted: dict[tuple[str, str], Statistic] = field(default_factory=dict)
+    noted: dict[str, Statistic] = field(default_factory=dict)
 
     def metrics(self) -> Iterator[tuple[str, str, Statistic]]:
         """Name, unit and values of each metric."""
@@ -70,13 +70,13 @@ class _Tally:
             yield "Invocations", "Count", _counted(self.invocations, self.invocations)
             yield "Errors", "Count", _counted(self.invocations, self.errors)
             yield "Duration", "Milliseconds", self.duration_ms
-        throttles = self.noted.get(("Throttles", "Count"), Statistic())
+        throttles = self.noted.get("Throttles", Statistic())
         if self.invocations or throttles.count:
             all_attempts = self.invocations + throttles.count
             yield "Throttles", "Count", _counted(all_attempts, throttles.count)
-        for (name, unit), values in self.noted.items():
+        for name, values in self.noted.items():
             if name != "Throttles":
-                yield name, unit, values
+                yield name, "Milliseconds" if name.endswith("Age") else "Count", values
 
 
 def _counted(attempts: int, ones: int) -> Statistic:
@@ -91,12 +91,10 @@ class Book:
         self._tallies: dict[Subject, _Tally] = {}
         self._peaks: dict[tuple[str, int], int] = {}  # function ("" for all) and minute
 
-    def note(
-        self, metric: str, function_arn: str, at: float, value: float = 1, *, unit: str = "Count", version: str = ""
-    ) -> None:
+    def note(self, metric: str, function_arn: str, version: str, at: float, value: float = 1) -> None:
         """What no trace tells: a throttle, the age of an event, a record that reached no destination."""
         noted = self._tally(Subject(function_arn, version, int(at // MINUTE_S))).noted
-        noted.setdefault((metric, unit), Statistic()).add(value)
+        noted.setdefault(metric, Statistic()).add(value)
 
     def count(self, traces: Iterable[Trace], running_before: Iterable[Trace] = ()) -> None:
         """`running_before`: counted traces, some of which may overlap with these."""

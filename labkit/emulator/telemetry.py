@@ -35,6 +35,7 @@ LOOKING = frozenset({"logs", "monitoring", "xray"})
 SUBSCRIBING = "PutSubscriptionFilter"
 WAITING_TRACES = 1_000  # before they are counted although nobody asks, lest the recorder forget them
 OVERLAPPING = 2_000  # counted traces that are looked at for who ran at the same time
+ENTRIES_AT_ONCE = 200  # before invocations have their turn of the loop
 METRICS_AT_ONCE = 500  # of PutMetricData's 1,000
 SEGMENTS_AT_ONCE = 50  # PutTraceSegments' most
 LOGS, CLOUDWATCH = "Logs_20140328", "GraniteServiceVersion20100801"
@@ -134,7 +135,12 @@ class Telemetry:
         self._segments.clear()
 
     async def _bring_stream(self, stream: LogStream) -> None:
-        found = [(entry, news(entry, self._now(), is_open=entry is stream.open_entry)) for entry in stream.unsent()]
+        unsent = stream.unsent()
+        for at in range(0, len(unsent), ENTRIES_AT_ONCE):
+            await self._bring_entries(stream, unsent[at : at + ENTRIES_AT_ONCE])
+
+    async def _bring_entries(self, stream: LogStream, entries: Sequence[Entry]) -> None:
+        found = [(entry, news(entry, self._now(), is_open=entry is stream.open_entry)) for entry in entries]
         events = in_order((event for _, new in found for event in new.events), stream.sent_until_ms)
         for batch in batches(events):
             await self._put_events(stream, batch)

@@ -59,10 +59,18 @@ def test_durations_are_in_milliseconds():
 
 def test_a_throttle_is_no_invocation():
     book = Book()
-    book.note("Throttles", ARN, NOON, version="$LATEST")
+    book.note("Throttles", ARN, "$LATEST", NOON)
     data = book.take()
     assert list(counted(data, "Throttles").values()) == [(1, 1, 1, 1)]
     assert counted(data, "Invocations") == {}
+
+
+def test_an_age_is_in_milliseconds():
+    book = Book()
+    book.note("AsyncEventAge", ARN, "$LATEST", NOON, 1500.0)
+    data = book.take()
+    assert list(counted(data, "AsyncEventAge").values()) == [(1, 1500.0, 1500.0, 1500.0)]
+    assert {datum["Unit"] for datum in data} == {"Milliseconds"}
 
 
 def test_what_was_taken_is_not_taken_again():
@@ -121,5 +129,5 @@ def test_counted_at_once_or_by_and_by_the_sums_are_the_same(made, cut):
 def test_minutes_that_nobody_asks_for_are_bounded():
     book = Book()
     for minute in range(MOST_TALLIES + 5):
-        book.note("Throttles", ARN, minute * 60.0)
+        book.note("Throttles", ARN, "$LATEST", minute * 60.0)
     assert len(counted(book.take(), "Throttles")) == MOST_TALLIES
