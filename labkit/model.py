@@ -139,7 +139,7 @@ class Trace:
     `queued_s`: from the request's arrival until its event is handed to the handler, init included.
     `init_s` is None on a warm invocation, and where SnapStart restored the environment: then it is `restore_s`, from
     its order to its first poll, hooks included. `duration_s` is the handler's own time and, as in REPORT, that of the
-    extensions after it.
+    extensions after it. `function_arn` is the one that was asked for, with its qualifier.
     """
 
     request_id: str
@@ -157,6 +157,7 @@ class Trace:
     init_s: float | None = None
     phases: InitPhases | None = None
     restore_s: float | None = None
+    function_arn: str = ""
 
     @property
     def startup_s(self) -> float | None:

@@ -13,6 +13,7 @@ from labkit.emulator.apigateway.door import ApiDoor
 from labkit.emulator.changes import Changes
 from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
+from labkit.emulator.daemon import Daemon
 from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
@@ -22,6 +23,7 @@ from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.listening import Door
 from labkit.emulator.machines import Machines
+from labkit.emulator.metrics import Book
 from labkit.emulator.operations import concurrency, provisioned
 from labkit.emulator.operations.code import object_reader
 from labkit.emulator.packages import PackageStore
@@ -30,9 +32,11 @@ from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Registry, parse_reference
 from labkit.emulator.restore import restore
+from labkit.emulator.segments import Sampler
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
+from labkit.emulator.telemetry import Telemetry
 from labkit.emulator.template import Templates
 from labkit.emulator.timed.watch import Timer, Watch
 from labkit.emulator.triggers.pollers import Parts, Pollers
@@ -55,6 +59,7 @@ class Composition:
     app: Door
     dispatcher: Dispatcher
     services: Services
+    telemetry: Telemetry
     templates: Templates
     queue: EventQueue
     watch: Watch
@@ -78,6 +83,7 @@ class Composition:
         self.watch.stop()
         self.machines.stop()
         self.pollers.stop()
+        self.telemetry.stop()
         await self.services.stop()
         await self.dispatcher.stop()
         await self.vpc.stop()
@@ -96,6 +102,7 @@ def composed(
     packages = PackageStore((store.folder if store else scratch) / "packages")
     contents = restore(store, registry, packages) if store else Contents()
     recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
+    book, sampler, daemon = Book(), Sampler(), Daemon()
     services = Services(scratch, account_id=settings.account_id, variables=_way_back(endpoint, user, settings.region))
     clients = Clients(endpoint, user, region=settings.region)
     enforcement = _enforcement(services, clients, verifier, user) if iam and verifier else None
@@ -103,15 +110,16 @@ def composed(
     vpc = Vpc(
         scratch, services.ask, lambda version: dispatcher.recycle(version), endpoint=endpoint, region=settings.region
     )
-    workshop = Workshop(settings, credentials, recorder, packages, vpc, scratch / "environments")
+    workshop = Workshop(settings, credentials, recorder, daemon, packages, vpc, scratch / "environments")
     templates = Templates(workshop.template)
     dispatcher = Dispatcher(
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
         workshop.environments(templates.of),
         templates,
+        throttled=lambda it: book.note("Throttles", it.function_arn, it.version.version, it.arrived_at),
     )
     admission = enforcement.admission(dispatcher) if enforcement else dispatcher
-    invoker, queue = _invoking(registry, admission, clock, clients, store)
+    invoker, queue = _invoking(registry, admission, clock, clients, store, sampler, book)
     pollers = _polling(registry, invoker, clock, clients, store)
     account = Account(
         registry,
@@ -131,11 +139,21 @@ def composed(
     machines = Machines(clock, services.tell)
     pages = Pages(account, wire, clock, verifier, machines=machines).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
+    telemetry = Telemetry(
+        recorder,
+        services,
+        account_id=settings.account_id,
+        region=settings.region,
+        book=book,
+        sampler=sampler,
+        daemon=daemon,
+    )
     watch = Watch(lambda: _timer(registry, invoker, clock, clients, services))
     apis = ApiDoor(lambda: _desk(invoker, registry, clients, clock, services, user, role, signed=signed))
     others = Forwarding(
         services,
         verifier,
+        before=telemetry.before,
         passed=(watch.passed, machines.passed, pollers.passed),
         watchers={"apigateway": apis.changed},
     )
@@ -146,7 +164,7 @@ def composed(
     for event in contents.events:
         queue.resume(event)
     pollers.resume()
-    return Composition(app, dispatcher, services, templates, queue, watch, machines, pollers, store, vpc)
+    return Composition(app, dispatcher, services, telemetry, templates, queue, watch, machines, pollers, store, vpc)
 
 
 def _enforcement(services: Services, clients: Clients, verifier: Verifier, owner: Credentials) -> Enforcement:
@@ -172,7 +190,13 @@ def _desk(
 
 
 def _invoking(
-    registry: Registry, dispatcher: Dispatcher | Admission, clock: Clock, clients: Clients, store: Store | None
+    registry: Registry,
+    dispatcher: Dispatcher | Admission,
+    clock: Clock,
+    clients: Clients,
+    store: Store | None,
+    sampler: Sampler,
+    book: Book,
 ) -> tuple[Invoker, EventQueue]:
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(
@@ -182,9 +206,10 @@ def _invoking(
         reserved_of=lambda version: registry.functions[version.config.name].reserved,
         deliver=_delivery(registry, lambda: invoker, clients),
         bury=burial(clients.call),
+        note=lambda metric, it, value: book.note(metric, it.function_arn, it.version.version, clock.now(), value),
     )
     queue = EventQueue(clock, ways, journal=store)
-    invoker = Invoker(registry, dispatcher, queue, clock)
+    invoker = Invoker(registry, dispatcher, queue, clock, sampler)
     return invoker, queue
 
 
@@ -217,7 +242,7 @@ def _polling(registry: Registry, invoker: Invoker, clock: Clock, clients: Client
 
 def _delivery(
     registry: Registry, invoker: Callable[[], Invoker], clients: Clients
-) -> Callable[[str, bytes], Awaitable[None]]:
+) -> Callable[[str, bytes], Awaitable[bool]]:
     """The way of records to their destinations; the invoker need not be there yet."""
     return delivery(
         registry, lambda function, body: invoker().invoke(function, body, kind=InvocationType.EVENT), clients.call

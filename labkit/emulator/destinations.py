@@ -138,10 +138,10 @@ class Call(Protocol):
 
 def delivery(
     registry: Registry, invoke: Callable[[Reference, bytes], Awaitable[object]], call: Call
-) -> Callable[[str, bytes], Awaitable[None]]:
+) -> Callable[[str, bytes], Awaitable[bool]]:
     """Brings a record to its destination; the log says what could not be delivered."""
 
-    async def deliver(arn: str, body: bytes) -> None:
+    async def deliver(arn: str, body: bytes) -> bool:
         try:
             if function := function_of(arn, registry):
                 await invoke(function, body)
@@ -149,19 +149,23 @@ def delivery(
                 await _sent(call, arn, RECORDS, body)
         except (ServiceError, CallFailed) as error:
             undelivered(arn, str(error))
+            return False
+        return True
 
     return deliver
 
 
-def burial(call: Call) -> Callable[[DeadLetter], Awaitable[None]]:
+def burial(call: Call) -> Callable[[DeadLetter], Awaitable[bool]]:
     """Brings a dead letter to its queue or topic; the log says what is lost."""
 
-    async def bury(letter: DeadLetter) -> None:
+    async def bury(letter: DeadLetter) -> bool:
         try:
             await _sent(call, letter.target_arn, DEAD_LETTERS, letter)
         except CallFailed as error:
             why = f"{error}; the event {letter.request_id} failed with {letter.error_message!r}"
             undelivered(letter.target_arn, why)
+            return False
+        return True
 
     return bury
 

@@ -58,11 +58,19 @@ class Snapshots(Protocol):
 class Dispatcher:
     """See the module's docstring."""
 
-    def __init__(self, scheduler: Scheduler, make: Maker, snapshots: Snapshots | None = None) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        make: Maker,
+        snapshots: Snapshots | None = None,
+        *,
+        throttled: Callable[[Invocation], None] = lambda invocation: None,
+    ) -> None:
         self.environments: dict[str, Environment] = {}
         self._scheduler = scheduler
         self._make = make
         self._snapshots = snapshots
+        self._throttled = throttled
         self._waiting: dict[str, Invocation] = {}
         self._versions: dict[str, FunctionVersion] = {}
         self._retired: set[str] = set()
@@ -159,6 +167,7 @@ class Dispatcher:
                 case rules.Start(env_id, key, provisioned):
                     self._start(env_id, self._versions[key], provisioned=provisioned)
                 case rules.Throttle(request_id, reason):
+                    self._throttled(self._waiting[request_id])
                     self._refuse(request_id, TooManyRequests(reason))
                 case rules.Fail(request_id):
                     self._refuse(

@@ -490,6 +490,7 @@ class Environment:
             init_s=init_s,
             phases=self._phases if init_s is not None else None,
             restore_s=restore_s,
+            function_arn=invocation.function_arn,
         )
         self._entry.trace, self._entry.produced_bytes = trace, 0 if failed else len(body)
         self._record(trace)
@@ -498,7 +499,7 @@ class Environment:
         if self.phase is not Phase.INVOKE:
             return
         if self._run is not None and self._run.lingers:
-            self._answered = trace
+            self._answered, self._entry.lingers = trace, True
         else:
             self._free()
 
@@ -507,7 +508,7 @@ class Environment:
         self._answered = None
         self._sandbox.drain()
         longer = replace(trace, duration_s=time.monotonic() - self._began, status=status or trace.status)
-        self._entry.trace = longer
+        self._entry.trace, self._entry.lingers = longer, False
         self._record(longer)
 
     def _note_memory(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from labkit.emulator.daemon import Daemon
 from labkit.emulator.dispatcher import Maker
 from labkit.emulator.environment import Environment
 from labkit.emulator.extensions import executables
@@ -35,6 +36,7 @@ class Workshop:
     credentials: Callable[[FunctionVersion], Credentials]
     """What a version's environments sign with."""
     recorder: Recorder
+    daemon: Daemon
     packages: PackageStore
     vpc: Vpc
     folder: Path
@@ -92,7 +94,12 @@ class Workshop:
         paths = (*(module_folders(opt) if opt else ()), *OWN_PATHS)
         kind = initialization_type(version, provisioned=provisioned)
         variables = process_variables(
-            version, region=self.settings.region, credentials=self.credentials(version), opt=opt, paths=paths
+            version,
+            region=self.settings.region,
+            credentials=self.credentials(version),
+            opt=opt,
+            paths=paths,
+            daemon=self.daemon.address(),
         )
         extensions = executables(opt) if opt else ()
         own = {"AWS_LAMBDA_INITIALIZATION_TYPE": kind, **self.vpc.variables(version, extensions=bool(extensions))}
@@ -125,5 +132,6 @@ def log_stream(recorder: Recorder, version: FunctionVersion, *, initialization_t
         region=version.arn.split(":")[3],
         initialization_type=initialization_type,
         logging=config.logging,
+        traced=config.tracing == "Active",
     )
     return recorder.stream(origin, stream_name(config, version.version, today, instance))

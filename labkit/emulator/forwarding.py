@@ -29,6 +29,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 Passed = Callable[[str, Scope], None]
 """Hears of a request that moto has answered: its service, and the request."""
+Before = Callable[[str, str], Awaitable[None]]
+"""Is told, before moto is, of the service and of the operation, if a header names it."""
 
 Watcher = Callable[[str, str, str], Awaitable[None]]
 """Is told the method, path and region of each request that may have changed something of one service."""
@@ -73,15 +75,17 @@ class Forwarding:
         services: Services,
         verifier: Verifier | None = None,
         *,
+        before: Before | None = None,
         passed: Iterable[Passed] = (),
         watchers: Mapping[str, Watcher] | None = None,
     ) -> None:
         """`passed` are told the service and the request when moto has answered it, before the caller has the answer.
 
-        `watchers` are told, by service, of a change, and waited for.
+        `before` and `watchers` are waited for; these are told, by service, of a change.
         """
         self._services = services
         self._verifier = verifier
+        self._before = before
         self._passed = tuple(passed)
         self._watchers = watchers or {}
 
@@ -98,6 +102,8 @@ class Forwarding:
             await _refuse(send, FORBIDDEN, *_unknown_caller(caller, headers))
             return
         try:
+            if self._before and caller:
+                await self._before(caller.service, headers.get(b"x-amz-target", b"").decode("latin-1"))
             pool = await self._services.reached()
             response = await pool.handle_async_request(_request(scope, receive))
         except RequestAborted as error:

@@ -21,6 +21,7 @@ from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.invocation import Invocation, Result
 from labkit.emulator.queue import EventQueue
 from labkit.emulator.registry import Reference, Registry
+from labkit.emulator.segments import Sampler
 from labkit.emulator.streaming import ResponseStream
 from labkit.emulator.wire import check_event
 from labkit.errors import InvalidParameterValue, InvalidRequestContent, RequestTooLarge
@@ -57,11 +58,19 @@ class Begun:
 class Invoker:
     """See the module's docstring."""
 
-    def __init__(self, registry: Registry, dispatcher: Dispatcher | Admission, queue: EventQueue, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        dispatcher: Dispatcher | Admission,
+        queue: EventQueue,
+        clock: Clock,
+        sampler: Sampler | None = None,
+    ) -> None:
         self._registry = registry
         self._dispatcher = dispatcher
         self._queue = queue
         self._clock = clock
+        self._sampler = sampler or Sampler()
         self._loop = asyncio.get_running_loop()
         self._new_id = RequestIds()
 
@@ -111,6 +120,9 @@ class Invoker:
             stream.request_id, stream.executed_version = request_id, version.version
         if kind == InvocationType.DRY_RUN:
             return Begun(204, request_id, version.version)
+        header = trace_id or _trace_id(request_id)
+        if version.config.tracing == "Active":
+            header = self._sampler.header(trace_id, request_id, version.config.name, time.time())
         invocation = Invocation(
             request_id=request_id,
             version=version,
@@ -120,7 +132,7 @@ class Invoker:
             arrived_at=self._clock.now(),
             result=self._loop.create_future(),
             client_context=_decoded(client_context),
-            trace_id=trace_id or _trace_id(request_id),
+            trace_id=header,
             stream=stream,
         )
         if kind == InvocationType.EVENT:

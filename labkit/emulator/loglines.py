@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import NamedTuple
 
 from labkit.billing import billed_ms
 from labkit.model import LATEST, FunctionConfig, LoggingConfig, Status, Trace
@@ -45,10 +46,15 @@ class Origin:
     region: str = "us-east-1"
     initialization_type: str = "on-demand"
     logging: LoggingConfig = TEXT
+    traced: bool = False
 
     @property
     def as_json(self) -> bool:
         return self.logging.format == "JSON"
+
+    @property
+    def group(self) -> str:
+        return _group(self.function_name, self.logging)
 
     @property
     def lowest(self) -> int:
@@ -57,7 +63,11 @@ class Origin:
 
 
 def log_group(config: FunctionConfig) -> str:
-    return config.logging.group or f"/aws/lambda/{config.name}"
+    return _group(config.name, config.logging)
+
+
+def _group(name: str, logging: LoggingConfig) -> str:
+    return logging.group or f"/aws/lambda/{name}"
 
 
 def log_variables(config: FunctionConfig) -> dict[str, str]:
@@ -263,26 +273,45 @@ def _kept(rank: int | None, part: bytes, lowest: int) -> bytes:
         return part if rank >= lowest else b""
     if lowest == 0 or (lowest <= INFO and b"{" not in part):
         return part
-    return b"".join(line for line in part.splitlines(keepends=True) if _level_of(line) >= lowest)
+    return b"".join(line for line in part.splitlines(keepends=True) if level_of(line) >= lowest)
 
 
 def _parts(output: bytes) -> Iterator[tuple[int | None, bytes]]:
-    """Prints, which have no level, and frames' messages with theirs. What only looks like a frame is a print."""
-    at = begin = 0
+    """Prints, which have no level, and frames' messages with theirs."""
+    at = 0
+    for frame in frames(output):
+        message = output[frame.message : frame.end]
+        yield None, output[at : frame.begin]
+        yield frame.rank, message if message.endswith(b"\n") else message + b"\n"
+        at = frame.end
+    yield None, output[at:]
+
+
+class Frame(NamedTuple):
+    """Where a frame stands in an output: its head, its message and its end, which may be still to come."""
+
+    begin: int
+    message: int
+    end: int
+    rank: int | None
+    at_s: float
+
+
+def frames(output: bytes) -> Iterator[Frame]:
+    """Those whose heads are whole. What only looks like a frame is a print."""
+    at = 0
     while (found := output.find(FRAME_MAGIC, at)) >= 0:
         at = found + len(FRAME_MAGIC)
         head = output[found : found + FRAME_HEAD]
         if len(head) < FRAME_HEAD or head[3] not in FRAME_TYPES:
             continue
-        length = int.from_bytes(head[4:8], "big")
-        message = output[found + FRAME_HEAD : found + FRAME_HEAD + length]
-        yield None, output[begin:found]
-        yield head[3] // 4 - 1 if head[3] >= 4 else None, message if message.endswith(b"\n") else message + b"\n"
-        at = begin = min(found + FRAME_HEAD + length, len(output))
-    yield None, output[begin:]
+        begin = found + FRAME_HEAD
+        at = begin + int.from_bytes(head[4:8], "big")
+        rank = head[3] // 4 - 1 if head[3] >= 4 else None
+        yield Frame(found, begin, at, rank, int.from_bytes(head[8:16], "big") / 1e6)
 
 
-def _level_of(line: bytes) -> int:
+def level_of(line: bytes) -> int:
     """A printed line's level: its own if it is an object with a known `level` and a valid `timestamp`."""
     if not line.startswith(b"{"):
         return INFO

@@ -47,8 +47,11 @@ class Ways:
     """What is set for a function's ARN, by its qualifier."""
     reserved_of: Callable[[FunctionVersion], int | None]
     """The function's reserved concurrency, None if it has none."""
-    deliver: Callable[[str, bytes], Awaitable[None]]
-    bury: Callable[[DeadLetter], Awaitable[None]]
+    deliver: Callable[[str, bytes], Awaitable[bool]]
+    bury: Callable[[DeadLetter], Awaitable[bool]]
+    """Both say whether it arrived."""
+    note: Callable[[str, Invocation, float], None] = lambda metric, invocation, value: None
+    """A metric of asynchronous invocation, and its value for this event."""
 
 
 @dataclass(slots=True)
@@ -80,6 +83,7 @@ class EventQueue:
         if len(self._events) >= self._most_events:
             raise TooManyRequests("CallerRateLimitExceeded")
         event = _Event(invocation, self._clock.now())
+        self._ways.note("AsyncEventsReceived", invocation, 1)
         self._keep(event, due_at=event.accepted_at)
         self._start(self._run(event))
 
@@ -160,6 +164,7 @@ class EventQueue:
         invocation = dataclasses.replace(event.invocation, version=version, result=self._loop.create_future())
         if event.progress != Progress():  # a trace tells of its own attempt, not of the minutes before
             invocation = dataclasses.replace(invocation, arrived=time.monotonic(), arrived_at=self._clock.now())
+        self._ways.note("AsyncEventAge", invocation, (self._clock.now() - event.accepted_at) * 1000)
         self._ways.submit(invocation)
         event.invocation = invocation
         try:
@@ -175,10 +180,13 @@ class EventQueue:
         config = self._ways.config_of(event.invocation.function_arn)
         ending = _ending(event, condition, at=self._clock.now())
         destination = config.on_failure if ending.failed else config.on_success
-        if destination:
-            await self._ways.deliver(destination, destinations.record(ending))
-        if ending.failed and version.config.dead_letter_arn:
-            await self._ways.bury(destinations.dead_letter(ending, version.config.dead_letter_arn))
+        if ending.failed:
+            self._ways.note("AsyncEventsDropped", event.invocation, 1)
+        if destination and not await self._ways.deliver(destination, destinations.record(ending)):
+            self._ways.note("DestinationDeliveryFailures", event.invocation, 1)
+        target = version.config.dead_letter_arn if ending.failed else ""
+        if target and not await self._ways.bury(destinations.dead_letter(ending, target)):
+            self._ways.note("DeadLetterErrors", event.invocation, 1)
 
 
 def _stored(event: _Event, due_at: float) -> StoredEvent:

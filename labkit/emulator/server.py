@@ -174,6 +174,7 @@ def _end_with_parent(ended: asyncio.Event) -> None:
 
 def _tick(lab: Composition, ended: asyncio.Event, parent_pid: int) -> None:
     lab.dispatcher.tick()
+    lab.telemetry.tick()
     reap_orphans(lab.pids())
     if parent_pid:
         shorten()

@@ -38,13 +38,16 @@ RESERVED = frozenset(
 )
 """What a function's configuration may not set (developer guide, "Defined runtime environment variables")."""
 
-XRAY = {
-    "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-    "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
-    "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
-    "_AWS_XRAY_DAEMON_PORT": "2000",
-}
-"""Where X-Ray's libraries send their segments: real ones say 169.254.79.129; here nobody listens, on this machine."""
+
+def xray_variables(daemon: tuple[str, int]) -> dict[str, str]:
+    """Where X-Ray's libraries send their segments: real ones say 169.254.79.129:2000; here daemon.py listens."""
+    host, port = daemon
+    return {
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": f"{host}:{port}",
+        "_AWS_XRAY_DAEMON_ADDRESS": host,
+        "_AWS_XRAY_DAEMON_PORT": str(port),
+    }
 
 
 def module_folders(opt: Path) -> tuple[str, ...]:
@@ -62,7 +65,13 @@ def initialization_type(version: FunctionVersion, *, provisioned: bool) -> str:
 
 
 def process_variables(
-    version: FunctionVersion, *, region: str, credentials: Credentials, opt: Path | None, paths: Sequence[str]
+    version: FunctionVersion,
+    *,
+    region: str,
+    credentials: Credentials,
+    opt: Path | None,
+    paths: Sequence[str],
+    daemon: tuple[str, int],
 ) -> Mapping[str, str]:
     """What every environment of this version has in common; `paths` is where Python looks behind the task root."""
     config = version.config
@@ -87,7 +96,7 @@ def process_variables(
         "LD_LIBRARY_PATH": (
             f"/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:{layers}/lib"
         ),
-        **XRAY,
+        **xray_variables(daemon),
         "PYTHONPATH": ":".join(paths),
         "OPENBLAS_NUM_THREADS": "1",
         **config.variables,

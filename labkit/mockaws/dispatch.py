@@ -20,7 +20,7 @@ import requests
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from labkit.mockaws import apigateway, identities
+from labkit.mockaws import apigateway, cloudwatch, identities
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -139,6 +139,8 @@ def _application(service: str) -> Any:
         streams.IMPROVEMENTS[service]()
     elif service in ("apigateway", "apigatewayv2", "cloudformation"):  # which makes APIs, too
         apigateway.complete()
+    elif service == "cloudwatch":
+        cloudwatch.correct()
     return create_backend_app(service)
 
 

@@ -46,6 +46,8 @@ class Stage:
         self.attempts: list[tuple[float, Invocation]] = []
         self.records: list[tuple[str, dict]] = []
         self.dead: list = []
+        self.noted: list[tuple[str, float]] = []
+        self.arrives = True
         self.version: FunctionVersion | None = VERSION
         self.config = EventInvokeConfig(**config)
         ways = Ways(
@@ -55,6 +57,7 @@ class Stage:
             reserved_of=lambda version: reserved,
             deliver=self.deliver,
             bury=self.bury,
+            note=lambda metric, invocation, value: self.noted.append((metric, value)),
         )
         self.queue = EventQueue(self.clock, ways, most_events=most_events)
 
@@ -73,9 +76,11 @@ class Stage:
 
     async def deliver(self, arn, body):
         self.records.append((arn, json.loads(body)))
+        return self.arrives
 
     async def bury(self, letter):
         self.dead.append(letter)
+        return self.arrives
 
     def put(self, request_id="r", event=b'{"x": 1}'):
         future = asyncio.get_running_loop().create_future()
@@ -100,6 +105,25 @@ def test_an_event_that_succeeds_is_run_once():
         s.put()
         await s.clock.advance(21_600)
         assert (s.moments, len(s.queue), s.records, s.dead) == ([0], 0, [], [])
+
+    play(scene)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_becomes_of_an_event_is_noted_for_its_metrics(arrives):
+    async def scene():
+        s = Stage(FAILURE, maximum_retry_attempts=1, on_failure=BAD)
+        s.version = replace(VERSION, config=replace(VERSION.config, dead_letter_arn=DEAD))
+        s.arrives = arrives
+        s.put()
+        await s.clock.advance(21_600)
+        assert s.noted == [
+            ("AsyncEventsReceived", 1),
+            ("AsyncEventAge", 0),
+            ("AsyncEventAge", 60_000),
+            ("AsyncEventsDropped", 1),
+            *([] if arrives else [("DestinationDeliveryFailures", 1), ("DeadLetterErrors", 1)]),
+        ]
 
     play(scene)
 

@@ -76,7 +76,7 @@ class Means:
     now: Callable[[], float]
     later: Callable[[float, Callable[[], Awaitable[None]]], None]
     """At this time of the clock: does the work, and has the source read."""
-    deliver: Callable[[str, bytes], Awaitable[None]]
+    deliver: Callable[[str, bytes], Awaitable[object]]
     """Brings a record to a destination."""
     ahead_s: Callable[[], float]
     """By how much the clock was advanced; the services' own clocks were not."""

@@ -68,7 +68,7 @@ class Parts:
     clock: Clock
     invoke: Invoke
     call: Call
-    deliver: Callable[[str, bytes], Awaitable[None]]
+    deliver: Callable[[str, bytes], Awaitable[object]]
     keep: Keep
 
 

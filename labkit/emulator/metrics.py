@@ -1,0 +1,178 @@
+"""Lambda's own metrics in CloudWatch (namespace AWS/Lambda), computed from traces. Sends nothing, knows no clock.
+
+Names, units and dimensions: developer guide, "Types of metrics for Lambda functions" and "Viewing metrics":
+across all functions (no dimension), by FunctionName, by Resource (the function, version or alias that was asked for),
+and by ExecutedVersion where an alias was. A data point stands at the minute in which its function was invoked, by the
+account's clock: what `advance` skipped is seen as skipped. Every invocation gives Errors and Throttles a value, too
+(mostly 0), as on AWS; ConcurrentExecutions is to be looked at as a maximum.
+
+Nothing is done per invocation: traces are counted when somebody asks, or, once many wait, between two calls.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from labkit.model import Status, Trace
+
+NAMESPACE = "AWS/Lambda"
+MINUTE_S = 60
+MOST_TALLIES = 20_000  # minutes of functions that nobody has asked for; the oldest go first
+
+Dimensions = tuple[tuple[str, str], ...]
+Datum = Mapping[str, object]  # as PutMetricData takes it
+
+
+class Subject(NamedTuple):
+    """What a count is about: the ARN that was asked for, the version that ran, and the minute."""
+
+    function_arn: str
+    version: str
+    minute: int
+
+
+@dataclass(slots=True)
+class Statistic:
+    """A statistic set of CloudWatch's."""
+
+    count: int = 0
+    total: float = 0.0
+    least: float = float("inf")
+    most: float = float("-inf")
+
+    def add(self, value: float, times: int = 1) -> None:
+        self.count += times
+        self.total += value * times
+        self.least = min(self.least, value)
+        self.most = max(self.most, value)
+
+    def join(self, other: Statistic) -> None:
+        self.count += other.count
+        self.total += other.total
+        self.least = min(self.least, other.least)
+        self.most = max(self.most, other.most)
+
+
+@dataclass(slots=True)
+class _Tally:
+    invocations: int = 0
+    errors: int = 0
+    duration_ms: Statistic = field(default_factory=Statistic)
+    noted: dict[str, Statistic] = field(default_factory=dict)
+
+    def metrics(self) -> Iterator[tuple[str, str, Statistic]]:
+        """Name, unit and values of each metric."""
+        if self.invocations:
+            yield "Invocations", "Count", _counted(self.invocations, self.invocations)
+            yield "Errors", "Count", _counted(self.invocations, self.errors)
+            yield "Duration", "Milliseconds", self.duration_ms
+        throttles = self.noted.get("Throttles", Statistic())
+        if self.invocations or throttles.count:
+            all_attempts = self.invocations + throttles.count
+            yield "Throttles", "Count", _counted(all_attempts, throttles.count)
+        for name, values in self.noted.items():
+            if name != "Throttles":
+                yield name, "Milliseconds" if name.endswith("Age") else "Count", values
+
+
+def _counted(attempts: int, ones: int) -> Statistic:
+    """So many attempts gave a 1, the others a 0."""
+    return Statistic(attempts, ones, 1 if ones == attempts else 0, 1 if ones else 0)
+
+
+class Book:
+    """Counts until they are sent to CloudWatch."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[Subject, _Tally] = {}
+        self._peaks: dict[tuple[str, int], int] = {}  # function ("" for all) and minute
+
+    def note(self, metric: str, function_arn: str, version: str, at: float, value: float = 1) -> None:
+        """What no trace tells: a throttle, the age of an event, a record that reached no destination."""
+        noted = self._tally(Subject(function_arn, version, int(at // MINUTE_S))).noted
+        noted.setdefault(metric, Statistic()).add(value)
+
+    def count(self, traces: Iterable[Trace], running_before: Iterable[Trace] = ()) -> None:
+        """`running_before`: counted traces, some of which may overlap with these."""
+        new = list(traces)
+        for trace in new:
+            minute = int(trace.arrived_at // MINUTE_S)
+            tally = self._tally(Subject(trace.function_arn or trace.function_name, trace.version, minute))
+            tally.invocations += 1
+            tally.errors += trace.status is not Status.SUCCESS
+            tally.duration_ms.add(trace.duration_s * 1000)
+        for key, peak in peaks([*running_before, *new]).items():
+            self._peaks[key] = max(peak, self._peaks.get(key, 0))
+
+    def _tally(self, subject: Subject) -> _Tally:
+        found = self._tallies.get(subject)
+        if found is None:
+            found = self._tallies[subject] = _Tally()
+            if len(self._tallies) > MOST_TALLIES:
+                del self._tallies[next(iter(self._tallies))]
+        return found
+
+    def take(self) -> list[Datum]:
+        """What was counted since the last time."""
+        tallies, self._tallies = self._tallies, {}
+        seen, self._peaks = self._peaks, {}
+        series: defaultdict[tuple[str, str, int, Dimensions], Statistic] = defaultdict(Statistic)
+        for subject, tally in tallies.items():
+            for metric, unit, values in tally.metrics():
+                for dimensions in dimensions_of(subject):
+                    series[metric, unit, subject.minute, dimensions].join(values)
+        for (name, minute), peak in seen.items():
+            dimensions = (("FunctionName", name),) if name else ()
+            series["ConcurrentExecutions", "Count", minute, dimensions].add(peak)
+        return [_datum(*key, values) for key, values in series.items()]
+
+
+def dimensions_of(subject: Subject) -> list[Dimensions]:
+    parts = subject.function_arn.split(":")
+    name, qualifier = (parts[6], parts[7] if len(parts) > 7 else "") if len(parts) > 6 else (parts[-1], "")
+    function = ("FunctionName", name)
+    resource = ("Resource", f"{name}:{qualifier}" if qualifier else name)
+    found: list[Dimensions] = [(), (function,), (function, resource)]
+    if qualifier and subject.version and qualifier != subject.version:
+        found.append((function, resource, ("ExecutedVersion", subject.version)))
+    return found
+
+
+def peaks(traces: Iterable[Trace]) -> dict[tuple[str, int], int]:
+    """The most that ran at once, of each function and of all (""), in each minute. An init is time that is used."""
+    changes: list[tuple[float, int, str]] = []
+    for trace in traces:
+        changes.append((trace.arrived_at, 1, trace.function_name))
+        changes.append((trace.arrived_at + trace.total_s, -1, trace.function_name))
+    running: defaultdict[str, int] = defaultdict(int)
+    found: dict[tuple[str, int], int] = {}
+    for at, change, name in sorted(changes):  # who ends at a moment makes room for who begins
+        for key in (name, ""):
+            running[key] += change
+            seen = (key, int(at // MINUTE_S))
+            if running[key] > found.get(seen, 0):
+                found[seen] = running[key]
+    return found
+
+
+def _datum(metric: str, unit: str, minute: int, dimensions: Dimensions, values: Statistic) -> Datum:
+    return {
+        "MetricName": metric,
+        "Unit": unit,
+        "Timestamp": timestamp(minute * MINUTE_S),
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions],
+        "StatisticValues": {
+            "SampleCount": values.count,
+            "Sum": values.total,
+            "Minimum": values.least,
+            "Maximum": values.most,
+        },
+    }
+
+
+def timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
