@@ -11,6 +11,7 @@ from labkit.emulator.account import Account
 from labkit.emulator.changes import Changes
 from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
+from labkit.emulator.deliveries import Deliveries
 from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
@@ -74,9 +75,8 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     packages = PackageStore((store.folder if store else scratch) / "packages")
     contents = restore(store, registry, packages) if store else Contents()
     recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
-    services = Services(scratch, account_id=settings.account_id)
     clients = Clients(endpoint, user, region=settings.region)
-    workshop = Workshop(settings, role, recorder, packages, scratch / "environments")
+    workshop = Workshop(settings, role, recorder, packages, scratch / "environments", endpoint)
     templates = Templates(workshop.template)
     dispatcher = Dispatcher(
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
@@ -84,6 +84,8 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         templates,
     )
     invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
+    deliveries = Deliveries(registry, invoker.invoke)
+    services = Services(scratch, account_id=settings.account_id, deliveries=deliveries)
     account = Account(
         registry,
         packages,
@@ -119,6 +121,7 @@ def _invoking(
             registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
         ),
         bury=burial(clients.call),
+        loops=lambda invocation: invoker.loops(invocation),
     )
     queue = EventQueue(clock, ways, journal=store)
     invoker = Invoker(registry, dispatcher, queue, clock)

@@ -35,6 +35,8 @@ class Workshop:
     recorder: Recorder
     packages: PackageStore
     folder: Path
+    endpoint: str
+    """Where handlers reach the account's services."""
 
     def environments(self, template_of: Callable[[FunctionVersion], Template | None]) -> Maker:
         """What makes environments, forked where their version has a template."""
@@ -88,7 +90,14 @@ class Workshop:
         opt = self.packages.opt_of([layer.package for layer in version.layers])
         paths = (*(module_folders(opt) if opt else ()), *OWN_PATHS)
         kind = initialization_type(version, provisioned=provisioned)
-        variables = process_variables(version, region=self.settings.region, credentials=self.role, opt=opt, paths=paths)
+        variables = process_variables(
+            version,
+            region=self.settings.region,
+            endpoint=self.endpoint,
+            credentials=self.role,
+            opt=opt,
+            paths=paths,
+        )
         return Parts(
             paths,
             {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": kind},

@@ -20,10 +20,11 @@ from labkit.emulator import destinations
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import DeadLetter, Ending
 from labkit.emulator.invocation import Invocation, Result
+from labkit.emulator.lineage import MOST_INVOCATIONS
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.retries import Attempt, End, EndCondition, Progress, is_too_old, next_step
 from labkit.emulator.store import StoredEvent
-from labkit.errors import ResourceNotFound, ServiceError, TooManyRequests
+from labkit.errors import RecursiveInvocation, ResourceNotFound, ServiceError, TooManyRequests
 from labkit.model import EventInvokeConfig
 
 MOST_EVENTS = 10_000
@@ -49,6 +50,8 @@ class Ways:
     """The function's reserved concurrency, None if it has none."""
     deliver: Callable[[str, bytes], Awaitable[None]]
     bury: Callable[[DeadLetter], Awaitable[None]]
+    loops: Callable[[Invocation], bool] = lambda invocation: False
+    """Whether an event is one too many of a recursive loop."""
 
 
 @dataclass(slots=True)
@@ -157,6 +160,10 @@ class EventQueue:
     async def _attempt(self, event: _Event, version: FunctionVersion) -> Attempt:
         if self._ways.reserved_of(version) == 0:
             return Attempt.SWITCHED_OFF
+        if self._ways.loops(event.invocation):
+            event.error = RecursiveInvocation(f"{version.config.name} is in a recursive loop: its event was stopped.")
+            _say_stopped(event.invocation)
+            return Attempt.LOOPED
         invocation = dataclasses.replace(event.invocation, version=version, result=self._loop.create_future())
         if event.progress != Progress():  # a trace tells of its own attempt, not of the minutes before
             invocation = dataclasses.replace(invocation, arrived=time.monotonic(), arrived_at=self._clock.now())
@@ -179,6 +186,16 @@ class EventQueue:
             await self._ways.deliver(destination, destinations.record(ending))
         if ending.failed and version.config.dead_letter_arn:
             await self._ways.bury(destinations.dead_letter(ending, version.config.dead_letter_arn))
+
+
+def _say_stopped(invocation: Invocation) -> None:
+    print(  # noqa: T201
+        f"labkit: {invocation.version.config.name} is in a recursive loop: its event {invocation.request_id} was"
+        f" stopped after {MOST_INVOCATIONS} invocations in one chain. Write where the function does not listen, or, if the loop"
+        " is meant: put_function_recursion_config(RecursiveLoop='Allow').",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _stored(event: _Event, due_at: float) -> StoredEvent:

@@ -1,5 +1,7 @@
 """The other services of the account, which moto has: its process is started on first use and ends with the emulator.
 
+With it opens the socket by which its services bring events to functions (`deliveries`).
+
 All who need it first wait for the same start. It holds its state in memory: if it dies, the log says what is lost, and
 the next use starts another. The pipe to its standard input is its life: its end also follows a killed emulator's.
 """
@@ -10,10 +12,11 @@ import asyncio
 import os
 import site
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from labkit.errors import ServicesNotStarted
 
@@ -26,6 +29,13 @@ READY = b"ready\n"
 SOCKET_PATH_BYTES = 100  # 104 with its end on macOS, 108 on Linux
 
 
+class Listener(Protocol):
+    """Takes what moto's services bring to functions."""
+
+    async def listen(self, path: Path) -> None: ...
+    async def stop(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     process: asyncio.subprocess.Process
@@ -36,8 +46,14 @@ class Services:
     """See the module's docstring. `argv` is the command without its socket."""
 
     def __init__(
-        self, folder: Path, *, account_id: str, argv: tuple[str, ...] = ("-P", "-m", "labkit.mockaws")
+        self,
+        folder: Path,
+        *,
+        account_id: str,
+        deliveries: Listener | None = None,
+        argv: tuple[str, ...] = ("-P", "-m", "labkit.mockaws"),
     ) -> None:
+        self._deliveries = deliveries
         self._folder = folder
         self._account_id = account_id
         self._argv = argv
@@ -87,6 +103,7 @@ class Services:
             "--socket",
             str(path),
             "--parent-pipe",
+            *await self._listening(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=_variables(self._account_id),
@@ -105,9 +122,20 @@ class Services:
 
         return _Running(process, httpcore.AsyncConnectionPool(uds=str(path), max_connections=None))
 
+    async def _listening(self) -> Sequence[str]:
+        """What its command line says of the socket for deliveries, which opens with the first start and stays."""
+        if self._deliveries is None:
+            return ()
+        path = self._folder / "calls.sock"
+        if self._starts == 1:
+            await self._deliveries.listen(path)
+        return ("--deliveries", str(path))
+
     async def stop(self) -> None:
         """Ends moto; returns when it is gone."""
         self._stopped = True
+        if self._deliveries:
+            await self._deliveries.stop()
         if self._starting:
             self._starting.cancel()
         if self._process:
