@@ -67,7 +67,8 @@ MAY = {
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
     ),
-    "mockaws": ({"labkit.mockaws"}, {"moto", "requests", "werkzeug"}),
+    # a lab runs the functions of those who use moto inside of their own process
+    "mockaws": ({"labkit.mockaws", "labkit.client", "labkit.settings"}, {"moto", "requests", "werkzeug", "botocore"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},

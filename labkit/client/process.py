@@ -27,7 +27,16 @@ LAST_WORDS = 2000
 class EmulatorProcess:
     """A running emulator, which takes what these credentials sign. `endpoint` is its address."""
 
-    def __init__(self, *, access_key_id: str, secret_access_key: str, account_concurrency: int) -> None:
+    def __init__(
+        self,
+        *,
+        access_key_id: str,
+        secret_access_key: str,
+        account_concurrency: int,
+        account_id: str = "",
+        region: str = "",
+    ) -> None:
+        place = {"LABKIT_ACCOUNT_ID": account_id, "LABKIT_REGION": region}
         # it lives as long as the process; the emulator keeps it short
         self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         # -P: the notebook's folder is not a place that handlers import from
@@ -42,6 +51,7 @@ class EmulatorProcess:
                 "LABKIT_ACCESS_KEY_ID": access_key_id,
                 "LABKIT_SECRET_ACCESS_KEY": secret_access_key,
                 "LABKIT_ACCOUNT_CONCURRENCY": str(account_concurrency),
+                **{name: value for name, value in place.items() if value},
             },
         )
         try:

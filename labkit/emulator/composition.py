@@ -26,6 +26,7 @@ from labkit.emulator.pages import Pages
 from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Registry, parse_reference
+from labkit.emulator.reset import resetting
 from labkit.emulator.restore import restore
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
@@ -98,7 +99,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         Presigner(user, settings.region) if signed else None,
         store,
     )
-    pages = Pages(account, wire, clock, verifier).application()
+    pages = Pages(account, wire, clock, verifier, reset=resetting(queue, services)).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
     app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
     concurrency.apply(account)
@@ -118,7 +119,11 @@ def _invoking(
         config_of=lambda arn: registry.event_policy(parse_reference(arn)),
         reserved_of=lambda version: registry.functions[version.config.name].reserved,
         deliver=delivery(
-            registry, lambda function, body: invoker.invoke(function, body, kind=InvocationType.EVENT), clients.call
+            registry,
+            lambda function, body, trace_id: invoker.invoke(
+                function, body, kind=InvocationType.EVENT, trace_id=trace_id
+            ),
+            clients.call,
         ),
         bury=burial(clients.call),
         loops=lambda invocation: invoker.loops(invocation),

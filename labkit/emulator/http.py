@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.invoker import Answer, Invoker
-from labkit.emulator.pages import fault
+from labkit.emulator.pages import RESET_PATH, fault
 from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
 from labkit.emulator.signing import Verifier
@@ -62,10 +62,14 @@ class FrontDoor:
             await respond(send, 403, REFUSED, NOT_HERE)
         elif path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope.get("method") == "POST":
             await self._invoke(scope, headers, receive, send)
-        elif self._others and self._others.wanted(headers, scope.get("query_string", b"")):
+        elif self._others and self._is_for_others(scope, headers, path):
             await self._others(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    def _is_for_others(self, scope: Scope, headers: Headers, path: str) -> bool:
+        query, method = scope.get("query_string", b""), scope.get("method", "")
+        return path != RESET_PATH and self._others is not None and self._others.wanted(headers, query, method, path)
 
     async def _invoke(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         try:

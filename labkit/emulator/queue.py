@@ -48,7 +48,7 @@ class Ways:
     """What is set for a function's ARN, by its qualifier."""
     reserved_of: Callable[[FunctionVersion], int | None]
     """The function's reserved concurrency, None if it has none."""
-    deliver: Callable[[str, bytes], Awaitable[None]]
+    deliver: Callable[[str, bytes, str], Awaitable[None]]
     bury: Callable[[DeadLetter], Awaitable[None]]
     loops: Callable[[Invocation], bool] = lambda invocation: False
     """Whether an event is one too many of a recursive loop."""
@@ -76,7 +76,7 @@ class EventQueue:
         self._journal = journal
         self._most_events = most_events
         self._loop = asyncio.get_running_loop()
-        self._events: set[asyncio.Task[None]] = set()
+        self._events: dict[asyncio.Task[None], str] = {}
 
     def put(self, invocation: Invocation) -> None:
         """Raises TooManyRequests when too many events wait."""
@@ -84,7 +84,7 @@ class EventQueue:
             raise TooManyRequests("CallerRateLimitExceeded")
         event = _Event(invocation, self._clock.now())
         self._keep(event, due_at=event.accepted_at)
-        self._start(self._run(event))
+        self._start(invocation.request_id, self._run(event))
 
     def resume(self, stored: StoredEvent) -> None:
         """An event that was waiting when another emulator ended; what ran then is tried again."""
@@ -105,12 +105,12 @@ class EventQueue:
             trace_id=stored.trace_id,
         )
         event = _Event(invocation, stored.accepted_at, Progress(stored.runs, stored.refusals))
-        self._start(self._run(event, due_at=stored.due_at))
+        self._start(stored.request_id, self._run(event, due_at=stored.due_at))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, request_id: str, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
-        self._events.add(task)
-        task.add_done_callback(self._events.discard)
+        self._events[task] = request_id
+        task.add_done_callback(self._events.pop)
         self._clock.follow(task)
 
     def _keep(self, event: _Event, *, due_at: float) -> None:
@@ -123,6 +123,12 @@ class EventQueue:
 
     def __len__(self) -> int:
         return len(self._events)
+
+    def clear(self) -> None:
+        """Forgets what waits. A handler that runs goes on to its end, which nobody hears of."""
+        for task, request_id in list(self._events.items()):
+            task.cancel()
+            self._drop(request_id)
 
     def stop(self) -> None:
         for task in self._events:
@@ -183,7 +189,7 @@ class EventQueue:
         ending = _ending(event, condition, at=self._clock.now())
         destination = config.on_failure if ending.failed else config.on_success
         if destination:
-            await self._ways.deliver(destination, destinations.record(ending))
+            await self._ways.deliver(destination, destinations.record(ending), event.invocation.trace_id)
         if ending.failed and version.config.dead_letter_arn:
             await self._ways.bury(destinations.dead_letter(ending, version.config.dead_letter_arn))
 
@@ -191,8 +197,8 @@ class EventQueue:
 def _say_stopped(invocation: Invocation) -> None:
     print(  # noqa: T201
         f"labkit: {invocation.version.config.name} is in a recursive loop: its event {invocation.request_id} was"
-        f" stopped after {MOST_INVOCATIONS} invocations in one chain. Write where the function does not listen, or, if the loop"
-        " is meant: put_function_recursion_config(RecursiveLoop='Allow').",
+        f" stopped after {MOST_INVOCATIONS} invocations in one chain. Write where the function does not listen, or, if"
+        " the loop is meant: put_function_recursion_config(RecursiveLoop='Allow').",
         file=sys.stderr,
         flush=True,
     )

@@ -75,6 +75,13 @@ class Services:
         running = await asyncio.shield(self._starting)  # who does not want to wait any more stops nobody else's start
         return running.pool
 
+    async def post(self, path: str) -> None:
+        """One request of the emulator's own. Raises ServicesNotStarted, and RuntimeError if it is not answered well."""
+        pool = await self.reached()
+        answer = await pool.request("POST", f"http://localhost{path}", headers={"host": "localhost"}, content=b"")
+        if answer.status != 200:
+            raise RuntimeError(f"moto answers {answer.status} to {path}")
+
     def _over(self, starting: asyncio.Task[_Running]) -> bool:
         """Whether there must be another start: this one failed, or what it started has died, which is said."""
         if not starting.done():

@@ -19,7 +19,10 @@ from labkit.mockaws.corrections import Corrections
 from labkit.mockaws.seam import Delivery, cause, deliver, say, why_not
 
 LOGS = "logs.amazonaws.com"
-REFUSED = "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your function."
+REFUSED = (
+    "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your"
+    " function."
+)
 
 
 def correct(module: ModuleType, corrections: Corrections) -> None:

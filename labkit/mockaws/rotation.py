@@ -19,7 +19,10 @@ from labkit.mockaws.corrections import Corrections
 from labkit.mockaws.seam import REQUEST_RESPONSE, Delivery, NoFunction, cause, run, say_undelivered, why_not
 
 SECRETS_MANAGER = "secretsmanager.amazonaws.com"
-DENIED = "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the principal secretsmanager.amazonaws.com."
+DENIED = (
+    "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the"
+    " principal secretsmanager.amazonaws.com."
+)
 
 
 @dataclass(slots=True)

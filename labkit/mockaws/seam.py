@@ -5,7 +5,7 @@
          buckets.py topics.py rules.py loggroups.py secrets.py queues.py   events in AWS's own shape
       -> deliver(Delivery)         kept in the request's outbox
       <- the answer is ready       what happened is over: now, and not before, its events may be seen
-      -> courier.send(Delivery)    courier.py: a UNIX socket of the emulator  -> emulator/deliveries.py: may it? -> queue
+      -> courier.send(Delivery)    courier.py: the emulator's UNIX socket -> emulator/deliveries.py: may it? -> queue
                                    inprocess.py: moto's functions of this process, for users of `mock_aws`
 
 An event is sent when its request has been answered by moto, so that a handler finds the object with its metadata and
