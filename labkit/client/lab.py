@@ -121,13 +121,7 @@ class Lab:
         if self._attached:
             url = self._attached
         else:
-            self._process = EmulatorProcess(
-                access_key_id=self._settings.access_key_id,
-                secret_access_key=self._settings.secret_access_key,
-                account_concurrency=self._settings.account_concurrency,
-                account_id=self._settings.account_id,
-                region=self._settings.region,
-            )
+            self._process = EmulatorProcess(self._settings)
             url = self._process.endpoint
         self._endpoint = Endpoint(url, self._settings)
         return self._endpoint

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from labkit.errors import EmulatorNotStarted
+from labkit.settings import Settings
 
 START_S = 60.0
 STOP_S = 10.0
@@ -25,18 +26,9 @@ LAST_WORDS = 2000
 
 
 class EmulatorProcess:
-    """A running emulator, which takes what these credentials sign. `endpoint` is its address."""
+    """A running emulator, which takes what the settings' credentials sign. `endpoint` is its address."""
 
-    def __init__(
-        self,
-        *,
-        access_key_id: str,
-        secret_access_key: str,
-        account_concurrency: int,
-        account_id: str = "",
-        region: str = "",
-    ) -> None:
-        place = {"LABKIT_ACCOUNT_ID": account_id, "LABKIT_REGION": region}
+    def __init__(self, settings: Settings) -> None:
         # it lives as long as the process; the emulator keeps it short
         self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         # -P: the notebook's folder is not a place that handlers import from
@@ -48,10 +40,11 @@ class EmulatorProcess:
             start_new_session=True,
             env={
                 **child_variables(),
-                "LABKIT_ACCESS_KEY_ID": access_key_id,
-                "LABKIT_SECRET_ACCESS_KEY": secret_access_key,
-                "LABKIT_ACCOUNT_CONCURRENCY": str(account_concurrency),
-                **{name: value for name, value in place.items() if value},
+                "LABKIT_ACCOUNT_ID": settings.account_id,
+                "LABKIT_REGION": settings.region,
+                "LABKIT_ACCESS_KEY_ID": settings.access_key_id,
+                "LABKIT_SECRET_ACCESS_KEY": settings.secret_access_key,
+                "LABKIT_ACCOUNT_CONCURRENCY": str(settings.account_concurrency),
             },
         )
         try:

@@ -13,10 +13,11 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qs, quote_plus
+from urllib.parse import quote_plus
 
 from labkit.mockaws.corrections import Corrections
 from labkit.mockaws.seam import Delivery, cause, deliver, say, why_not
@@ -36,6 +37,8 @@ REASONS = {
     "Delete": "DeleteObject",
 }
 _places = itertools.count()
+_is_tagging = ContextVar("_is_tagging", default=False)
+"""Whether a request is one for tags: moto sets an object's tags with each of its puts, too."""
 
 
 def correct_notifications(module: ModuleType, corrections: Corrections) -> None:
@@ -49,11 +52,16 @@ def correct_buckets(module: ModuleType, corrections: Corrections) -> None:
     corrections.replace(module.S3Backend, "_set_delete_marker", _telling)
 
 
+def correct_requests(module: ModuleType, corrections: Corrections) -> None:
+    """moto.s3.responses"""
+    corrections.replace(module.S3Response, "put_object_tagging", _tagging)
+
+
 def send_event(account_id: str, event_name: str, bucket: Any, key: Any) -> None:
     """Stands for moto's own."""
     name = str(getattr(event_name, "value", event_name))
     config = bucket.notification_configuration
-    if config is None or not happens(name, key, cause().query):
+    if config is None or not happens(name, key, tagging=_is_tagging.get()):
         return
     at = time.time()
     sequencer = f"{time.time_ns() // 1000:014X}{next(_places) & 0xFFFF:04X}"
@@ -73,14 +81,11 @@ def send_event(account_id: str, event_name: str, bucket: Any, key: Any) -> None:
         _tried("EventBridge", _to_bus, account_id, bucket, bus_event(name, bucket, key, account_id, at, sequencer))
 
 
-def happens(event_name: str, key: Any, query: str) -> bool:
-    """Whether AWS would send it: moto also tells of the steps that one request takes inside.
-
-    `query` is the request's; of one in this process it is not known, and then the event stands.
-    """
+def happens(event_name: str, key: Any, *, tagging: bool) -> bool:
+    """Whether AWS would send it: moto also tells of the steps that one request takes inside."""
     if event_name == "s3:ObjectCreated:Put" and getattr(key, "multipart", None) is not None:
         return False
-    return event_name != "s3:ObjectTagging:Put" or not query or "tagging" in parse_qs(query, keep_blank_values=True)
+    return event_name != "s3:ObjectTagging:Put" or tagging
 
 
 def record(
@@ -189,6 +194,17 @@ def _tried(what: str, send: Callable[..., None], *args: Any) -> None:
         send(*args)
     except Exception as error:
         say(f"a notification of S3 was not delivered to {what}: {error or type(error).__name__}")
+
+
+def _tagging(put: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def put_object_tagging(response: Any) -> Any:
+        token = _is_tagging.set(True)
+        try:
+            return put(response)
+        finally:
+            _is_tagging.reset(token)
+
+    return put_object_tagging
 
 
 def _telling(mark: Callable[[Any, str, str], Any]) -> Callable[[Any, str, str], Any]:

@@ -24,6 +24,7 @@ BY_MODULE: dict[str, Correction] = {
     "moto.awslambda.utils": correct_lookup,
     "moto.s3.notifications": buckets.correct_notifications,
     "moto.s3.models": buckets.correct_buckets,
+    "moto.s3.responses": buckets.correct_requests,
     "moto.sns.models": topics.correct,
     "moto.events.models": rules.correct,
     "moto.events.notifications": rules.correct_notifications,

@@ -57,7 +57,7 @@ class Dispatcher:
 def cause_of(environ: Environ) -> seam.Cause:
     """What events tell of their request. The emulator that passes it on says for whom."""
     trace_id = environ.get("HTTP_X_AMZN_TRACE_ID", "").replace("%7C", "|")
-    return seam.Cause(trace_id, query=environ.get("QUERY_STRING", ""))
+    return seam.Cause(trace_id)
 
 
 def _naming(request: seam.Cause, start_response: StartResponse) -> StartResponse:

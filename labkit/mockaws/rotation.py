@@ -8,6 +8,7 @@ error: the pending version stays, as on AWS.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -86,9 +87,11 @@ def _noting(rotate: Callable[..., Any]) -> Callable[..., Any]:
             answer = rotate(backend, secret_id, *args, **kwargs)
         finally:
             _rotating.reset(token)
-        if rotation.steps:
-            threading.Thread(target=rotate_in_steps, args=(rotation.steps,), daemon=True).start()
-        return answer
+        if not rotation.steps:
+            return answer
+        threading.Thread(target=rotate_in_steps, args=(rotation.steps,), daemon=True).start()
+        pending = json.loads(rotation.steps[0].payload)["ClientRequestToken"]
+        return json.dumps({**json.loads(answer), "VersionId": pending})
 
     return rotate_secret
 

@@ -68,7 +68,6 @@ class Cause:
 
     trace_id: str = ""
     source_ip: str = "127.0.0.1"
-    query: str = ""
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex[:16].upper())
     named: bool = False  # whether an event tells the request's id
     outbox: list[Delivery] = field(default_factory=list)
