@@ -40,13 +40,14 @@ class _Rotation:
             raise NoFunction(function_name)
 
     def invoke(self, function_name: str, qualifier: str | None, body: str, headers: Any, response_headers: Any) -> None:
+        event = {**json.loads(body), "SecretId": self.secret_arn}  # moto says its name
         self.steps.append(
             Delivery(
                 function_name,
                 SECRETS_MANAGER,
                 self.secret_arn,
                 self.account_id,
-                body,
+                json.dumps(event),
                 REQUEST_RESPONSE,
                 cause().trace_id,
             )
@@ -64,6 +65,7 @@ def rotating() -> _Rotation | None:
 def correct(module: ModuleType, corrections: Corrections) -> None:
     """moto.secretsmanager.models"""
     corrections.replace(module.SecretsManagerBackend, "rotate_secret", _noting)
+    corrections.replace(module.SecretsManagerBackend, "update_secret_version_stage", _moving)
     corrections.replace(module.FakeSecret, "set_default_version_id", _leaving_current)
 
 
@@ -75,6 +77,20 @@ def _leaving_current(change: Callable[[Any, Any], None]) -> Callable[[Any, Any],
             change(secret, version_id)
 
     return set_default_version_id
+
+
+def _moving(update: Callable[..., Any]) -> Callable[..., Any]:
+    """The version that AWSCURRENT is moved to is the one that is read from then on; moto goes on with the old one."""
+
+    def update_secret_version_stage(
+        backend: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str
+    ) -> Any:
+        answer = update(backend, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+        if version_stage == "AWSCURRENT" and move_to_version_id:
+            backend.secrets[secret_id].set_default_version_id(move_to_version_id)
+        return answer
+
+    return update_secret_version_stage
 
 
 def _noting(rotate: Callable[..., Any]) -> Callable[..., Any]:

@@ -29,6 +29,7 @@ def test_the_four_steps_run_in_order_and_the_old_value_stays_until_the_last(secr
     wait_until(lambda: len(moto_here.deliveries) == 4)
     told = [json.loads(delivery.payload) for delivery in moto_here.deliveries]
     assert [step["Step"] for step in told] == STEPS
+    assert {step["SecretId"] for step in told} == {asked["ARN"]}
     assert {step["ClientRequestToken"] for step in told} == {asked["VersionId"]}
     assert {delivery.kind for delivery in moto_here.deliveries} == {REQUEST_RESPONSE}
 
@@ -39,6 +40,17 @@ def test_a_step_that_fails_is_the_last(moto_here, capsys):
     rotate_in_steps(steps)
     assert [delivery.function_arn for delivery in moto_here.deliveries] == ["good", "bad"]
     assert "the rotation ends, its step failed" in capsys.readouterr().err
+
+
+def test_the_version_that_awscurrent_is_moved_to_is_read(secrets):
+    old = secrets.get_secret_value(SecretId="db")["VersionId"]
+    new = "1" * 32
+    secrets.put_secret_value(SecretId="db", ClientRequestToken=new, SecretString="new", VersionStages=["AWSPENDING"])
+    assert secrets.get_secret_value(SecretId="db")["SecretString"] == "old"
+    secrets.update_secret_version_stage(
+        SecretId="db", VersionStage="AWSCURRENT", MoveToVersionId=new, RemoveFromVersionId=old
+    )
+    assert secrets.get_secret_value(SecretId="db")["SecretString"] == "new"
 
 
 @pytest.mark.parametrize(
