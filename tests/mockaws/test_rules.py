@@ -122,3 +122,14 @@ def test_that_a_bucket_was_created_is_told_as_cloudtrail_does(events, moto_here)
     (told,) = payloads(moto_here)
     assert told["detail-type"] == "AWS API Call via CloudTrail"
     assert told["detail"]["requestParameters"] == {"bucketName": "photos"}
+
+
+def test_an_archive_is_still_motos_own_and_a_replay_says_its_name(events, moto_here):
+    bus = events.describe_event_bus(Name="default")["Arn"]
+    archive = events.create_archive(ArchiveName="a", EventSourceArn=bus)["ArchiveArn"]
+    put(events)
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": ARN}])
+    span = {"EventStartTime": datetime(2020, 1, 1, tzinfo=UTC), "EventEndTime": datetime(2090, 1, 1, tzinfo=UTC)}
+    events.start_replay(ReplayName="again", EventSourceArn=archive, Destination={"Arn": bus}, **span)
+    (told,) = payloads(moto_here)
+    assert (told["replay-name"], told["detail"]) == ("again", {"x": 1})
