@@ -19,7 +19,7 @@ LabkitError
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
     |-- ResourceNotFound  ResourceConflict  PreconditionFailed  InvalidParameterValue  ValidationFailed
     |-- SerializationFailed  InvalidRequestContent  RequestTooLarge  RequestAborted  TooManyRequests
-    |-- PolicyLengthExceeded  ProvisionedConcurrencyNotFound  CodeSigningConfigNotFound
+    |-- RecursiveInvocation  PolicyLengthExceeded  ProvisionedConcurrencyNotFound  CodeSigningConfigNotFound
     |-- ServiceFault  UnknownOperation  NotImplementedHere
     |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
     |-- AccessDenied  ExpiredToken  ServiceUnavailable  KmsAccessDenied  KmsDisabled  KmsNotFound
@@ -349,6 +349,11 @@ class TooManyRequests(ServiceError):
     def __init__(self, reason: str) -> None:
         super().__init__("Rate Exceeded.")
         self.reason = reason
+
+
+class RecursiveInvocation(ServiceError):
+    code, status = "RecursiveInvocationException", 400
+    hint = "Write where the function does not listen, or set its RecursiveLoop to Allow."
 
 
 class PolicyLengthExceeded(ServiceError):

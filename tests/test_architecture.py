@@ -69,7 +69,11 @@ MAY = {
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"}
         | {"cryptography", "fastjsonschema", "jsonpath_ng"},  # API Gateway
     ),
-    "mockaws": ({"labkit.mockaws", "labkit.schedules"}, {"botocore", "jsonata", "moto", "requests", "werkzeug"}),
+    # a lab runs the functions of those who use moto inside of their own process
+    "mockaws": (
+        {"labkit.mockaws", "labkit.schedules", "labkit.client", "labkit.settings"},
+        {"botocore", "jsonata", "moto", "requests", "werkzeug"},
+    ),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},

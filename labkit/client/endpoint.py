@@ -91,7 +91,7 @@ class Endpoint:
 
         if self._http is None:
             self._http = urllib3.PoolManager(maxsize=16, retries=False)
-        url = f"{self.url}/_labkit/{path}"
+        url = f"{self.url}{path}" if path.startswith("/") else f"{self.url}/_labkit/{path}"
         try:
             answer = self._http.request(method, url, headers=self._signed(method, url))
         except urllib3.exceptions.NewConnectionError:

@@ -124,12 +124,7 @@ class Lab:
         if self._attached:
             url = self._attached
         else:
-            self._process = EmulatorProcess(
-                access_key_id=self._settings.access_key_id,
-                secret_access_key=self._settings.secret_access_key,
-                account_concurrency=self._settings.account_concurrency,
-                options=self._options,
-            )
+            self._process = EmulatorProcess(self._settings, options=self._options)
             url = self._process.endpoint
         self._endpoint = Endpoint(url, self._settings)
         return self._endpoint
@@ -537,6 +532,19 @@ class Lab:
         if answer is None:
             raise NoClock(self.endpoint)
         return datetime.fromtimestamp(answer["now"], UTC)
+
+    def reset(self) -> None:
+        """Clears the whole account: functions, and everything in the other services. The emulator goes on.
+
+        Over HTTP it is moto's own `POST /moto-api/reset`, signed for Lambda (unsigned with `labkit serve --unsigned`).
+        """
+        if self._page("/moto-api/reset", method="POST") is None:
+            raise EmulatorLost(f"{self.endpoint} could not be cleared.")
+        self._deployed.clear()
+
+    def messages(self) -> list[str]:
+        """The newest lines of the emulator's own: an event that could not be delivered, a loop that was stopped."""
+        return self._process.last_words().splitlines() if self._process else []
 
     @property
     def connection(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from labkit.errors import EmulatorNotStarted
+from labkit.settings import Settings
 
 START_S = 60.0
 STOP_S = 10.0
@@ -26,11 +27,9 @@ LAST_WORDS = 2000
 
 
 class EmulatorProcess:
-    """A running emulator, which takes what these credentials sign. `endpoint` is its address."""
+    """A running emulator, which takes what the settings' credentials sign. `endpoint` is its address."""
 
-    def __init__(
-        self, *, access_key_id: str, secret_access_key: str, account_concurrency: int, options: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, settings: Settings, *, options: Sequence[str] = ()) -> None:
         # it lives as long as the process; the emulator keeps it short
         self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         # -P: the notebook's folder is not a place that handlers import from
@@ -42,9 +41,11 @@ class EmulatorProcess:
             start_new_session=True,
             env={
                 **child_variables(),
-                "LABKIT_ACCESS_KEY_ID": access_key_id,
-                "LABKIT_SECRET_ACCESS_KEY": secret_access_key,
-                "LABKIT_ACCOUNT_CONCURRENCY": str(account_concurrency),
+                "LABKIT_ACCOUNT_ID": settings.account_id,
+                "LABKIT_REGION": settings.region,
+                "LABKIT_ACCESS_KEY_ID": settings.access_key_id,
+                "LABKIT_SECRET_ACCESS_KEY": settings.secret_access_key,
+                "LABKIT_ACCOUNT_CONCURRENCY": str(settings.account_concurrency),
             },
         )
         try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from labkit.emulator.changes import Changes
 from labkit.emulator.clients import Clients
 from labkit.emulator.clock import Clock
 from labkit.emulator.daemon import Daemon
+from labkit.emulator.deliveries import Deliveries
 from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
@@ -30,7 +30,8 @@ from labkit.emulator.packages import PackageStore
 from labkit.emulator.pages import Pages
 from labkit.emulator.queue import EventQueue, Ways
 from labkit.emulator.recorder import Recorder
-from labkit.emulator.registry import Registry, parse_reference
+from labkit.emulator.registry import Reference, Registry, parse_reference
+from labkit.emulator.reset import resetting
 from labkit.emulator.restore import restore
 from labkit.emulator.segments import Sampler
 from labkit.emulator.services import Services
@@ -47,26 +48,208 @@ from labkit.scheduler import Scheduler
 from labkit.settings import Settings, new_key_id
 
 if TYPE_CHECKING:
-    from labkit.emulator.admission import Admission
     from labkit.emulator.apigateway.desk import Desk
     from labkit.emulator.enforcement import Enforcement
 
 
-@dataclass(frozen=True, slots=True)
 class Composition:
-    """A running emulator without its socket: `app` answers requests."""
+    """A running emulator without its socket: `app` answers requests. What a store holds is there again.
 
-    app: Door
-    dispatcher: Dispatcher
-    services: Services
-    telemetry: Telemetry
-    templates: Templates
-    queue: EventQueue
-    watch: Watch
-    machines: Machines
-    pollers: Pollers
-    store: Store | None
-    vpc: Vpc
+    Made in the order in which parts need each other; where two need one another, the earlier one asks for the later
+    when it is used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        endpoint: str,
+        scratch: Path,
+        store: Store | None = None,
+        *,
+        signed: bool,
+        iam: bool = False,
+    ) -> None:
+        self.store = store
+        self.dispatcher: Dispatcher
+        self._invoker: Invoker
+        self._settings, self._endpoint, self._scratch = settings, endpoint, scratch
+        self._user = Credentials(settings.access_key_id, settings.secret_access_key)
+        self._role = Credentials(new_key_id("ASIA"), token_urlsafe(30), token_urlsafe(90))
+        self._verifier = Verifier([self._user, self._role], region=settings.region) if signed else None
+        self._registry = Registry(account_id=settings.account_id, region=settings.region)
+        self._packages = PackageStore((store.folder if store else scratch) / "packages")
+        contents = restore(store, self._registry, self._packages) if store else Contents()
+        self._recorder, self._wire = Recorder(), Wire()
+        self._clock = Clock(ahead_s=contents.ahead_s)
+        self._make_services(iam=iam)
+        self._make_environments()
+        self._make_invocations()
+        self._account = self._make_account()
+        self.app = self._make_doors()
+        self._resume(contents)
+
+    # --- its parts
+
+    def _make_services(self, *, iam: bool) -> None:
+        """The account's other services, who may do what there, and what is told of the functions there."""
+        settings = self._settings
+        self._clients = Clients(self._endpoint, self._user, region=settings.region)
+        self.services = Services(
+            self._scratch,
+            account_id=settings.account_id,
+            deliveries=Deliveries(self._registry, lambda *args, **more: self._invoker.invoke(*args, **more)),
+            variables=self._way_back(),
+        )
+        self._enforcement = self._enforced(self._verifier) if iam and self._verifier else None
+        self._book, self._sampler, self._daemon = Book(), Sampler(), Daemon()
+        self.telemetry = Telemetry(
+            self._recorder,
+            self.services,
+            account_id=settings.account_id,
+            region=settings.region,
+            book=self._book,
+            sampler=self._sampler,
+            daemon=self._daemon,
+        )
+
+    def _make_environments(self) -> None:
+        settings = self._settings
+        self.vpc = Vpc(
+            self._scratch,
+            self.services.ask,
+            lambda version: self.dispatcher.recycle(version),
+            endpoint=self._endpoint,
+            region=settings.region,
+        )
+        workshop = Workshop(
+            settings,
+            self._enforcement.credentials if self._enforcement else lambda version: self._role,
+            self._recorder,
+            self._daemon,
+            self._packages,
+            self.vpc,
+            self._scratch / "environments",
+            self._endpoint,
+        )
+        self.templates = Templates(workshop.template)
+        self.dispatcher = Dispatcher(
+            Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
+            workshop.environments(self.templates.of),
+            self.templates,
+            throttled=lambda it: self._book.note("Throttles", it.function_arn, it.version.version, it.arrived_at),
+        )
+
+    def _make_invocations(self) -> None:
+        """The one way to a handler, and those who go it by themselves: the queue, sources that are polled."""
+        registry, clock = self._registry, self._clock
+        admission = self._enforcement.admission(self.dispatcher) if self._enforcement else self.dispatcher
+        ways = Ways(
+            submit=admission.submit,
+            version_of=lambda arn: registry.serving(parse_reference(arn)),
+            config_of=lambda arn: registry.event_policy(parse_reference(arn)),
+            reserved_of=lambda version: registry.functions[version.config.name].reserved,
+            deliver=delivery(registry, self._accept, self._clients.call),
+            bury=burial(self._clients.call),
+            note=lambda what, it, n: self._book.note(what, it.function_arn, it.version.version, clock.now(), n),
+            loops=lambda invocation: self._invoker.loops(invocation),
+        )
+        self.queue = EventQueue(clock, ways, journal=self.store)
+        self._invoker = Invoker(registry, admission, self.queue, clock, self._sampler)
+        self.pollers = Pollers(
+            Parts(
+                registry,
+                clock,
+                self._invoker.invoke,
+                self._clients.call,
+                lambda arn, record: ways.deliver(arn, record, ""),
+                self._keep_mapping,
+            )
+        )
+
+    def _make_account(self) -> Account:
+        return Account(
+            self._registry,
+            self._packages,
+            self.dispatcher,
+            Changes(self.dispatcher.retire),
+            self._recorder,
+            self._endpoint,
+            object_reader(self._clients.call),
+            self._accept,
+            self.pollers,
+            Presigner(self._user, self._settings.region) if self._verifier else None,
+            self.store,
+            self.vpc,
+            self._enforcement.role_checks if self._enforcement else None,
+        )
+
+    def _make_doors(self) -> Door:
+        verifier, wire = self._verifier, self._wire
+        self.machines = Machines(self._clock, self.services.tell)
+        self.watch = Watch(self._timer)
+        apis = ApiDoor(self._desk)
+        reset = resetting(self.queue, self.services, forget=self.watch.forget)
+        pages = Pages(self._account, wire, self._clock, verifier, machines=self.machines, reset=reset).application()
+        others = Forwarding(
+            self.services,
+            verifier,
+            before=self.telemetry.before,
+            passed=(self.watch.passed, self.machines.passed, self.pollers.passed),
+            watchers={"apigateway": apis.changed},
+        )
+        rest = Doors(self._invoker, self._registry, wire, pages, verifier)
+        front = FrontDoor(self._invoker, wire, rest, verifier, others=others, apis=apis)
+        return self._enforcement.gate(front, wire, self._registry, self._clock.now) if self._enforcement else front
+
+    def _resume(self, contents: Contents) -> None:
+        concurrency.apply(self._account)
+        provisioned.resume(self._account)
+        for event in contents.events:
+            self.queue.resume(event)
+        self.pollers.resume()
+
+    # --- what they ask for
+
+    async def _accept(self, reference: Reference, payload: bytes, trace_id: str = "") -> object:
+        """An asynchronous invocation."""
+        return await self._invoker.invoke(reference, payload, kind=InvocationType.EVENT, trace_id=trace_id)
+
+    def _keep_mapping(self, mapping_id: str) -> None:
+        if self.store:
+            self.store.keep("mappings", mapping_id, self._registry.mappings.get(mapping_id))
+
+    def _way_back(self) -> dict[str, str]:
+        """By which moto's process finds the emulator: services there call one another, and functions, here."""
+        return {
+            "AWS_ENDPOINT_URL": self._endpoint,
+            "AWS_DEFAULT_REGION": self._settings.region,
+            "AWS_ACCESS_KEY_ID": self._user.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self._user.secret_access_key,
+        }
+
+    def _enforced(self, verifier: Verifier) -> Enforcement:
+        from labkit.emulator.enforcement import Enforcement  # a cold path: most labs let everybody do everything
+
+        return Enforcement(self.services, self._clients, verifier, self._user)
+
+    def _desk(self) -> Desk:
+        """API Gateway, for the first request to an API."""
+        from labkit.emulator.apigateway.desk import Desk  # a cold path: most labs have no API
+
+        signers, region = [self._user, self._role], self._settings.region
+        verifier = Verifier(signers, region=region, service="execute-api") if self._verifier else None
+        services = self.services
+        return Desk(self._invoker, self._registry, self._clients, self._clock, verifier, lambda: services.pid)
+
+    def _timer(self) -> Timer:
+        from labkit.emulator.timed import delivery as in_time  # a cold path: most labs schedule nothing
+        from labkit.emulator.timed import timer
+
+        carrier = in_time.Delivery(self._clock, self._registry, self._invoker.invoke, self._clients.call)
+        account_id, services = self._registry.account_id, self.services
+        return timer.Timer(self._clock, self._clients.call, carrier, account_id=account_id, moto=lambda: services.pid)
+
+    # --- its end
 
     def pids(self) -> Iterable[int]:
         """Processes that are somebody's here."""
@@ -89,161 +272,3 @@ class Composition:
         await self.vpc.stop()
         if self.store:
             self.store.close()
-
-
-def composed(
-    settings: Settings, endpoint: str, scratch: Path, store: Store | None, *, signed: bool, iam: bool = False
-) -> Composition:
-    """Everything, with what the store holds; without one, in the scratch folder and in memory."""
-    user = Credentials(settings.access_key_id, settings.secret_access_key)
-    role = Credentials(new_key_id("ASIA"), token_urlsafe(30), token_urlsafe(90))
-    verifier = Verifier([user, role], region=settings.region) if signed else None
-    registry = Registry(account_id=settings.account_id, region=settings.region)
-    packages = PackageStore((store.folder if store else scratch) / "packages")
-    contents = restore(store, registry, packages) if store else Contents()
-    recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
-    book, sampler, daemon = Book(), Sampler(), Daemon()
-    services = Services(scratch, account_id=settings.account_id, variables=_way_back(endpoint, user, settings.region))
-    clients = Clients(endpoint, user, region=settings.region)
-    enforcement = _enforcement(services, clients, verifier, user) if iam and verifier else None
-    credentials = enforcement.credentials if enforcement else lambda version: role
-    vpc = Vpc(
-        scratch, services.ask, lambda version: dispatcher.recycle(version), endpoint=endpoint, region=settings.region
-    )
-    workshop = Workshop(settings, credentials, recorder, daemon, packages, vpc, scratch / "environments")
-    templates = Templates(workshop.template)
-    dispatcher = Dispatcher(
-        Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
-        workshop.environments(templates.of),
-        templates,
-        throttled=lambda it: book.note("Throttles", it.function_arn, it.version.version, it.arrived_at),
-    )
-    admission = enforcement.admission(dispatcher) if enforcement else dispatcher
-    invoker, queue = _invoking(registry, admission, clock, clients, store, sampler, book)
-    pollers = _polling(registry, invoker, clock, clients, store)
-    account = Account(
-        registry,
-        packages,
-        dispatcher,
-        Changes(dispatcher.retire),
-        recorder,
-        endpoint,
-        object_reader(clients.call),
-        lambda reference, payload: invoker.invoke(reference, payload, kind=InvocationType.EVENT),
-        pollers,
-        Presigner(user, settings.region) if signed else None,
-        store,
-        vpc,
-        enforcement.role_checks if enforcement else None,
-    )
-    machines = Machines(clock, services.tell)
-    pages = Pages(account, wire, clock, verifier, machines=machines).application()
-    doors = Doors(invoker, registry, wire, pages, verifier)
-    telemetry = Telemetry(
-        recorder,
-        services,
-        account_id=settings.account_id,
-        region=settings.region,
-        book=book,
-        sampler=sampler,
-        daemon=daemon,
-    )
-    watch = Watch(lambda: _timer(registry, invoker, clock, clients, services))
-    apis = ApiDoor(lambda: _desk(invoker, registry, clients, clock, services, user, role, signed=signed))
-    others = Forwarding(
-        services,
-        verifier,
-        before=telemetry.before,
-        passed=(watch.passed, machines.passed, pollers.passed),
-        watchers={"apigateway": apis.changed},
-    )
-    front = FrontDoor(invoker, wire, doors, verifier, others=others, apis=apis)
-    app: Door = enforcement.gate(front, wire, registry, clock.now) if enforcement else front
-    concurrency.apply(account)
-    provisioned.resume(account)
-    for event in contents.events:
-        queue.resume(event)
-    pollers.resume()
-    return Composition(app, dispatcher, services, telemetry, templates, queue, watch, machines, pollers, store, vpc)
-
-
-def _enforcement(services: Services, clients: Clients, verifier: Verifier, owner: Credentials) -> Enforcement:
-    from labkit.emulator.enforcement import Enforcement  # a cold path: most labs let everybody do everything
-
-    return Enforcement(services, clients, verifier, owner)
-
-
-def _desk(
-    invoker: Invoker,
-    registry: Registry,
-    clients: Clients,
-    clock: Clock,
-    services: Services,
-    *signers: Credentials,
-    signed: bool,
-) -> Desk:
-    """API Gateway, for the first request to an API."""
-    from labkit.emulator.apigateway.desk import Desk  # a cold path: most labs have no API
-
-    verifier = Verifier(signers, region=registry.region, service="execute-api") if signed else None
-    return Desk(invoker, registry, clients, clock, verifier, lambda: services.pid)
-
-
-def _invoking(
-    registry: Registry,
-    dispatcher: Dispatcher | Admission,
-    clock: Clock,
-    clients: Clients,
-    store: Store | None,
-    sampler: Sampler,
-    book: Book,
-) -> tuple[Invoker, EventQueue]:
-    """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
-    ways = Ways(
-        submit=dispatcher.submit,
-        version_of=lambda arn: registry.serving(parse_reference(arn)),
-        config_of=lambda arn: registry.event_policy(parse_reference(arn)),
-        reserved_of=lambda version: registry.functions[version.config.name].reserved,
-        deliver=_delivery(registry, lambda: invoker, clients),
-        bury=burial(clients.call),
-        note=lambda metric, it, value: book.note(metric, it.function_arn, it.version.version, clock.now(), value),
-    )
-    queue = EventQueue(clock, ways, journal=store)
-    invoker = Invoker(registry, dispatcher, queue, clock, sampler)
-    return invoker, queue
-
-
-def _way_back(endpoint: str, user: Credentials, region: str) -> dict[str, str]:
-    """By which moto's process finds the emulator: the services there call functions, and one another, here."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": user.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": user.secret_access_key,
-    }
-
-
-def _timer(registry: Registry, invoker: Invoker, clock: Clock, clients: Clients, services: Services) -> Timer:
-    from labkit.emulator.timed import delivery as in_time  # a cold path: most labs schedule nothing
-    from labkit.emulator.timed import timer
-
-    carrier = in_time.Delivery(clock, registry, invoker.invoke, clients.call)
-    return timer.Timer(clock, clients.call, carrier, account_id=registry.account_id, moto=lambda: services.pid)
-
-
-def _polling(registry: Registry, invoker: Invoker, clock: Clock, clients: Clients, store: Store | None) -> Pollers:
-    def keep(mapping_id: str) -> None:
-        if store:
-            store.keep("mappings", mapping_id, registry.mappings.get(mapping_id))
-
-    deliver = _delivery(registry, lambda: invoker, clients)
-    return Pollers(Parts(registry, clock, invoker.invoke, clients.call, deliver, keep))
-
-
-def _delivery(
-    registry: Registry, invoker: Callable[[], Invoker], clients: Clients
-) -> Callable[[str, bytes], Awaitable[bool]]:
-    """The way of records to their destinations; the invoker need not be there yet."""
-    return delivery(
-        registry, lambda function, body: invoker().invoke(function, body, kind=InvocationType.EVENT), clients.call
-    )

@@ -137,14 +137,17 @@ class Call(Protocol):
 
 
 def delivery(
-    registry: Registry, invoke: Callable[[Reference, bytes], Awaitable[object]], call: Call
-) -> Callable[[str, bytes], Awaitable[bool]]:
-    """Brings a record to its destination; the log says what could not be delivered."""
+    registry: Registry, invoke: Callable[[Reference, bytes, str], Awaitable[object]], call: Call
+) -> Callable[[str, bytes, str], Awaitable[bool]]:
+    """Brings a record to its destination, and says whether it arrived; the log says what could not be delivered.
 
-    async def deliver(arn: str, body: bytes) -> bool:
+    A function gets the event's X-Ray header, too: functions that are each other's destinations are a loop.
+    """
+
+    async def deliver(arn: str, body: bytes, trace_id: str = "") -> bool:
         try:
             if function := function_of(arn, registry):
-                await invoke(function, body)
+                await invoke(function, body, trace_id)
             else:
                 await _sent(call, arn, RECORDS, body)
         except (ServiceError, CallFailed) as error:

@@ -110,7 +110,8 @@ class StreamingDoor:
             if self._verifier:
                 self._verifier.check_claim(scope["query_string"], scope["headers"], time.time())
             params = self._params(scope, await body_of(receive))
-            async with running(lambda stream: self._invoke(params, stream)) as (stream, answering):
+            trace_id = dict(scope["headers"]).get(b"x-amzn-trace-id", b"").decode("latin-1")
+            async with running(lambda stream: self._invoke(params, stream, trace_id)) as (stream, answering):
                 await self._send_events(send, stream, answering, tail=params.get("LogType") == "Tail")
         except ServiceError as error:
             await send_reply(send, self._wire.error(error, str(uuid.uuid4())))
@@ -127,12 +128,13 @@ class StreamingDoor:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         return self._wire.parse(match, pairs, headers, body)
 
-    async def _invoke(self, params: dict[str, Any], stream: ResponseStream) -> Answer:
+    async def _invoke(self, params: dict[str, Any], stream: ResponseStream, trace_id: str) -> Answer:
         return await self._invoker.invoke(
             parse_reference(params["FunctionName"], params.get("Qualifier")),
             params.get("Payload") or b"",
             kind=params.get("InvocationType") or "RequestResponse",
             client_context=params.get("ClientContext") or "",
+            trace_id=trace_id,
             stream=stream,
         )
 

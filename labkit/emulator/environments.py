@@ -40,6 +40,8 @@ class Workshop:
     packages: PackageStore
     vpc: Vpc
     folder: Path
+    endpoint: str
+    """Where handlers reach the account's services."""
 
     def environments(self, template_of: Callable[[FunctionVersion], Template | None]) -> Maker:
         """What makes environments, forked where their version has a template."""
@@ -96,6 +98,7 @@ class Workshop:
         variables = process_variables(
             version,
             region=self.settings.region,
+            endpoint=self.endpoint,
             credentials=self.credentials(version),
             opt=opt,
             paths=paths,

@@ -3,6 +3,10 @@
 Which service a request is for stands in its signature: the credential scope of the Authorization header or, where an
 address was presigned, of its query. Bodies are streamed both ways. That Host is kept makes the addresses right that
 moto writes: the URL of a queue is the emulator's own.
+
+Without a signature, an object of S3 can be read, if it is public: GET and HEAD of `/BUCKET/KEY`, or of `/KEY` at the
+host `BUCKET.s3.localhost` (or `BUCKET.s3.REGION.localhost`). moto looks at the bucket's policy and the object's ACL
+then, but not for anything else: all else is refused here.
 """
 
 from __future__ import annotations
@@ -37,6 +41,9 @@ Watcher = Callable[[str, str, str], Awaitable[None]]
 
 CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/([^/,\s]*)/([^/,\s]+)/aws4_request")
 OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
+S3_HOST = re.compile(rb"(?:([a-z0-9][a-z0-9.-]*)\.)?s3(?:\.[a-z0-9-]+)?\.localhost(?::\d+)?")
+OBJECT_PATH = re.compile(r"/([a-z0-9][a-z0-9.-]{2,62})/.+", re.DOTALL)
+NO_BUCKETS = re.compile(r"\d{4}-\d{2}-\d{2}|lambda-url|restapis|moto-api|latest")  # what paths begin with elsewhere
 # of one connection only (RFC 9110, section 7.6.1), or answered by the front door already
 NOT_PASSED_ON = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect"})
 NOT_PASSED_BACK = NOT_PASSED_ON | {b"transfer-encoding", b"date", b"server"}
@@ -89,9 +96,16 @@ class Forwarding:
         self._passed = tuple(passed)
         self._watchers = watchers or {}
 
-    def wanted(self, headers: Headers, query: bytes) -> bool:
+    def wanted(self, headers: Headers, query: bytes, method: str = "", path: str = "") -> bool:
+        """Whether a request is moto's. One for a public object is, if there may be any: if moto runs."""
         caller = caller_of(headers, query)
-        return caller is not None and caller.service != "lambda"
+        if caller is not None:
+            return caller.service != "lambda"
+        if b"authorization" in headers:
+            return False
+        if S3_HOST.fullmatch(headers.get(b"host", b"")):
+            return True
+        return is_for_object(method, headers.get(b"host", b""), path) and self._services.pid is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         import httpcore  # a cold path: most labs never come here
@@ -100,6 +114,9 @@ class Forwarding:
         caller = caller_of(headers, scope["query_string"])
         if caller and self._verifier and not self._verifier.knows(caller.access_key_id):
             await _refuse(send, FORBIDDEN, *_unknown_caller(caller, headers))
+            return
+        if caller is None and not is_for_object(scope["method"], headers.get(b"host", b""), scope["path"]):
+            await _refuse(send, FORBIDDEN, *_anonymous())
             return
         try:
             if self._before and caller:
@@ -133,14 +150,34 @@ class Forwarding:
                 print(f"labkit: {scope['method']} {scope['path']}: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def is_for_object(method: str, host: bytes, path: str) -> bool:
+    """Whether an unsigned request reads an object of S3."""
+    if method not in ("GET", "HEAD"):
+        return False
+    if named := S3_HOST.fullmatch(host):
+        return path != "/" if named[1] else bool(OBJECT_PATH.fullmatch(path))
+    bucket = OBJECT_PATH.fullmatch(path)
+    return bucket is not None and not NO_BUCKETS.fullmatch(bucket[1]) and b".localhost" not in host
+
+
 def _request(scope: Scope, receive: Receive) -> httpcore.Request:
     import httpcore  # as above
 
     query: bytes = scope["query_string"]
     target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
-    fields = [(name, value) for name, value in scope["headers"] if name not in NOT_PASSED_ON]
+    fields = [(name, _host(value) if name == b"host" else value) for name, value in _passed_on(scope)]
     url = httpcore.URL(scheme=b"http", host=b"localhost", target=target)
     return httpcore.Request(scope["method"], url, headers=fields, content=_body(receive))
+
+
+def _passed_on(scope: Scope) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in scope["headers"] if name not in NOT_PASSED_ON]
+
+
+def _host(value: bytes) -> bytes:
+    """`s3.localhost` names no bucket, which moto would take it for."""
+    named = S3_HOST.fullmatch(value)
+    return b"localhost" + value[value.rfind(b":") :] if named and not named[1] and b":" in value else value
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
@@ -165,6 +202,12 @@ async def _pass_back(response: httpcore.Response, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
     finally:
         await response.aclose()
+
+
+def _anonymous() -> tuple[bytes, str, bytes]:
+    """S3's answer to who may read public objects and nothing else."""
+    text = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+    return b"application/xml", "AccessDenied", text.encode()
 
 
 def _unknown_caller(caller: Caller, headers: Headers) -> tuple[bytes, str, bytes]:

@@ -30,7 +30,7 @@ from labkit.emulator.exchange import (
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.invocation import Result
 from labkit.emulator.invoker import Begun, Invoker
-from labkit.emulator.pages import fault
+from labkit.emulator.pages import RESET_PATH, fault
 from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
 from labkit.emulator.signing import Verifier
@@ -86,10 +86,14 @@ class FrontDoor:
             await self._invocation(request, receive, send)
         elif self._apis and self._apis.wanted(scope, headers.get(b"host", b"")):
             await self._apis(scope, receive, send)
-        elif self._others and self._others.wanted(headers, scope["query_string"]):
+        elif self._others and self._is_for_others(scope, headers, scope["path"]):
             await self._others(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    def _is_for_others(self, scope: Scope, headers: Headers, path: str) -> bool:
+        query, method = scope["query_string"], scope["method"]
+        return path != RESET_PATH and self._others is not None and self._others.wanted(headers, query, method, path)
 
     # --- invocations
 

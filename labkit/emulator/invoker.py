@@ -19,12 +19,13 @@ import msgspec
 from labkit.emulator.clock import Clock
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.invocation import Invocation, Result
+from labkit.emulator.lineage import continued, is_loop
 from labkit.emulator.queue import EventQueue
 from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.segments import Sampler
 from labkit.emulator.streaming import ResponseStream
 from labkit.emulator.wire import check_event
-from labkit.errors import InvalidParameterValue, InvalidRequestContent, RequestTooLarge
+from labkit.errors import InvalidParameterValue, InvalidRequestContent, RecursiveInvocation, RequestTooLarge
 from labkit.model import EVENT_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, InvocationType
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 KINDS = tuple(kind.value for kind in InvocationType)
 IDS_AT_ONCE = 256
+LOOP = (
+    "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your"
+    " function's invocation."
+)  # the API reference's own words for the error
 CLIENT_CONTEXT_BYTES = 3583  # the API's limit, in base64
 
 
@@ -120,7 +125,7 @@ class Invoker:
             stream.request_id, stream.executed_version = request_id, version.version
         if kind == InvocationType.DRY_RUN:
             return Begun(204, request_id, version.version)
-        header = trace_id or _trace_id(request_id)
+        caused, header = trace_id, trace_id or _trace_id(request_id)
         if version.config.tracing == "Active":
             header = self._sampler.header(trace_id, request_id, version.config.name, time.time())
         invocation = Invocation(
@@ -132,14 +137,21 @@ class Invoker:
             arrived_at=self._clock.now(),
             result=self._loop.create_future(),
             client_context=_decoded(client_context),
-            trace_id=header,
+            trace_id=continued(header, version.config.name),
             stream=stream,
         )
         if kind == InvocationType.EVENT:
             self._queue.put(invocation)
             return Begun(202, request_id, version.version)
+        if caused and self.loops(invocation):
+            raise RecursiveInvocation(LOOP)
         self._dispatcher.submit(invocation)
         return Begun(200, request_id, version.version, invocation.result)
+
+    def loops(self, invocation: Invocation) -> bool:
+        """Whether a chain of events has come back to this function too often, and its settings say that it ends."""
+        name = invocation.version.config.name
+        return is_loop(invocation.trace_id, name) and self._registry.functions[name].recursive_loop == "Terminate"
 
 
 def _check(payload: bytes, kind: str, client_context: str) -> None:

@@ -34,6 +34,7 @@ METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 BODY_BYTES = 70_167_211  # AWS's own limit of a request: a 50 MB zip in base64, and the rest of it
 
 
+RESET_PATH = "/moto-api/reset"
 LONGEST_ADVANCE_S = 366 * 86_400.0
 
 
@@ -50,8 +51,16 @@ class Pages:
     """The endpoints, on one account."""
 
     def __init__(
-        self, account: Account, wire: Wire, clock: Clock, verifier: Verifier | None = None, *, machines: Machines
+        self,
+        account: Account,
+        wire: Wire,
+        clock: Clock,
+        verifier: Verifier | None = None,
+        *,
+        machines: Machines,
+        reset: Callable[[Account], Awaitable[None]] | None = None,
     ) -> None:
+        self._reset = reset
         self._account = account
         self._machines = machines
         self._verifier = verifier
@@ -74,6 +83,7 @@ class Pages:
         return Starlette(
             routes=[
                 *(Route(f"/_labkit/{path}", self._signed(page), methods=[method]) for path, page, method in own),
+                Route(RESET_PATH, self._signed(self.reset), methods=["POST"]),
                 Route("/{path:path}", self.operation, methods=METHODS),
             ],
             exception_handlers={HTTPException: _no_page},
@@ -152,6 +162,12 @@ class Pages:
         if self._account.store:
             self._account.store.keep_clock(self._clock.ahead_s)
         return JSONResponse({"now": now})
+
+    async def reset(self, request: Request) -> Response:
+        """Clears moto and everything of Lambda's. Answers as moto does."""
+        if self._reset:
+            await self._reset(self._account)
+        return JSONResponse({"status": "ok"})
 
     async def trace(self, request: Request) -> Response:
         found = self._account.recorder.trace(request.path_params["request_id"])

@@ -20,10 +20,11 @@ from labkit.emulator import destinations
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import DeadLetter, Ending
 from labkit.emulator.invocation import Invocation, Result
+from labkit.emulator.lineage import MOST_INVOCATIONS
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.retries import Attempt, End, EndCondition, Progress, is_too_old, next_step
 from labkit.emulator.store import StoredEvent
-from labkit.errors import ResourceNotFound, ServiceError, TooManyRequests
+from labkit.errors import RecursiveInvocation, ResourceNotFound, ServiceError, TooManyRequests
 from labkit.model import EventInvokeConfig
 
 MOST_EVENTS = 10_000
@@ -47,11 +48,13 @@ class Ways:
     """What is set for a function's ARN, by its qualifier."""
     reserved_of: Callable[[FunctionVersion], int | None]
     """The function's reserved concurrency, None if it has none."""
-    deliver: Callable[[str, bytes], Awaitable[bool]]
+    deliver: Callable[[str, bytes, str], Awaitable[bool]]
     bury: Callable[[DeadLetter], Awaitable[bool]]
     """Both say whether it arrived."""
     note: Callable[[str, Invocation, float], None] = lambda metric, invocation, value: None
     """A metric of asynchronous invocation, and its value for this event."""
+    loops: Callable[[Invocation], bool] = lambda invocation: False
+    """Whether an event is one too many of a recursive loop."""
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class EventQueue:
         self._journal = journal
         self._most_events = most_events
         self._loop = asyncio.get_running_loop()
-        self._events: set[asyncio.Task[None]] = set()
+        self._events: dict[asyncio.Task[None], str] = {}
 
     def put(self, invocation: Invocation) -> None:
         """Raises TooManyRequests when too many events wait."""
@@ -85,7 +88,7 @@ class EventQueue:
         event = _Event(invocation, self._clock.now())
         self._ways.note("AsyncEventsReceived", invocation, 1)
         self._keep(event, due_at=event.accepted_at)
-        self._start(self._run(event))
+        self._start(invocation.request_id, self._run(event))
 
     def resume(self, stored: StoredEvent) -> None:
         """An event that was waiting when another emulator ended; what ran then is tried again."""
@@ -106,12 +109,12 @@ class EventQueue:
             trace_id=stored.trace_id,
         )
         event = _Event(invocation, stored.accepted_at, Progress(stored.runs, stored.refusals))
-        self._start(self._run(event, due_at=stored.due_at))
+        self._start(stored.request_id, self._run(event, due_at=stored.due_at))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, request_id: str, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
-        self._events.add(task)
-        task.add_done_callback(self._events.discard)
+        self._events[task] = request_id
+        task.add_done_callback(self._events.pop)
         self._clock.follow(task)
 
     def _keep(self, event: _Event, *, due_at: float) -> None:
@@ -124,6 +127,12 @@ class EventQueue:
 
     def __len__(self) -> int:
         return len(self._events)
+
+    def clear(self) -> None:
+        """Forgets what waits. A handler that runs goes on to its end, which nobody hears of."""
+        for task, request_id in list(self._events.items()):
+            task.cancel()
+            self._drop(request_id)
 
     def stop(self) -> None:
         for task in self._events:
@@ -161,6 +170,10 @@ class EventQueue:
     async def _attempt(self, event: _Event, version: FunctionVersion) -> Attempt:
         if self._ways.reserved_of(version) == 0:
             return Attempt.SWITCHED_OFF
+        if self._ways.loops(event.invocation):
+            event.error = RecursiveInvocation(f"{version.config.name} is in a recursive loop: its event was stopped.")
+            _say_stopped(event.invocation)
+            return Attempt.LOOPED
         invocation = dataclasses.replace(event.invocation, version=version, result=self._loop.create_future())
         if event.progress != Progress():  # a trace tells of its own attempt, not of the minutes before
             invocation = dataclasses.replace(invocation, arrived=time.monotonic(), arrived_at=self._clock.now())
@@ -182,11 +195,23 @@ class EventQueue:
         destination = config.on_failure if ending.failed else config.on_success
         if ending.failed:
             self._ways.note("AsyncEventsDropped", event.invocation, 1)
-        if destination and not await self._ways.deliver(destination, destinations.record(ending)):
-            self._ways.note("DestinationDeliveryFailures", event.invocation, 1)
+        if destination:
+            record, trace_id = destinations.record(ending), event.invocation.trace_id
+            if not await self._ways.deliver(destination, record, trace_id):
+                self._ways.note("DestinationDeliveryFailures", event.invocation, 1)
         target = version.config.dead_letter_arn if ending.failed else ""
         if target and not await self._ways.bury(destinations.dead_letter(ending, target)):
             self._ways.note("DeadLetterErrors", event.invocation, 1)
+
+
+def _say_stopped(invocation: Invocation) -> None:
+    print(  # noqa: T201
+        f"labkit: {invocation.version.config.name} is in a recursive loop: its event {invocation.request_id} was"
+        f" stopped after {MOST_INVOCATIONS} invocations in one chain. Write where the function does not listen, or, if"
+        " the loop is meant: put_function_recursion_config(RecursiveLoop='Allow').",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _stored(event: _Event, due_at: float) -> StoredEvent:

@@ -6,6 +6,8 @@ Lambda's own rules (developer guide, "How Lambda handles errors and retries with
     5 minutes, until it is too old;
   * a retry that would come when the event has reached MaximumEventAgeInSeconds is not scheduled: the event ends at
     once (recorded: an age of 60 s ends after the first function error, although its retry would come at 60 s);
+  * an event that is one too many of a recursive loop ends at once, without an attempt (developer guide, "Use Lambda
+    recursive loop detection": it goes to the dead-letter queue or the destination for failures);
   * a function with no concurrency at all (reserved: 0) ends its events at once, without an attempt.
 """
 
@@ -26,6 +28,7 @@ class Attempt(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     REFUSED = "refused"  # throttled, or a fault of the service: the handler did not run
+    LOOPED = "looped"  # one invocation too many of a recursive loop
     SWITCHED_OFF = "switched off"  # throttled, and reserved concurrency is 0
 
 
@@ -36,6 +39,7 @@ class EndCondition(StrEnum):
     RETRIES_EXHAUSTED = "RetriesExhausted"
     EVENT_AGE_EXCEEDED = "EventAgeExceeded"
     ZERO_RESERVED_CONCURRENCY = "ZeroReservedConcurrency"
+    RECURSIVE_INVOCATION = "RecursiveInvocation"  # AWS's word for it is not documented
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ def next_step(attempt: Attempt, progress: Progress, *, age_s: float, config: Eve
         return End(EndCondition.SUCCESS)
     if attempt is Attempt.SWITCHED_OFF:
         return End(EndCondition.ZERO_RESERVED_CONCURRENCY)
+    if attempt is Attempt.LOOPED:
+        return End(EndCondition.RECURSIVE_INVOCATION)
     if attempt is Attempt.FAILED and progress.runs > config.maximum_retry_attempts:
         return End(EndCondition.RETRIES_EXHAUSTED)
     delay_s = _delay_s(attempt, progress)

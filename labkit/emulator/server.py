@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.emulator.composition import Composition, composed
+from labkit.emulator.composition import Composition
 from labkit.emulator.dispatcher import keep_time
 from labkit.emulator.listening import Listening
 from labkit.emulator.own_log import shorten
@@ -125,7 +125,7 @@ async def _serve(
     adopt_orphans()
     settings = given.with_credentials()
     endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    lab = composed(settings, endpoint, scratch, store, signed=not options.unsigned, iam=options.iam)
+    lab = Composition(settings, endpoint, scratch, store, signed=not options.unsigned, iam=options.iam)
     ended = asyncio.Event()
     parent_pid = os.getppid() if options.parent_pipe else 0
     ticking = asyncio.create_task(keep_time(lambda: _tick(lab, ended, parent_pid)))

@@ -1,5 +1,7 @@
 """The other services of the account, which moto has: its process is started on first use and ends with the emulator.
 
+With it opens the socket by which its services bring events to functions (`deliveries`).
+
 All who need it first wait for the same start. It holds its state in memory: if it dies, the log says what is lost, and
 the next use starts another. The pipe to its standard input is its life: its end also follows a killed emulator's.
 """
@@ -11,12 +13,12 @@ import json
 import os
 import site
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from labkit.errors import ServicesNotStarted
@@ -40,6 +42,13 @@ class ServiceRefused(Exception):
         self.said = said
 
 
+class Listener(Protocol):
+    """Takes what moto's services bring to functions."""
+
+    async def listen(self, path: Path) -> None: ...
+    async def stop(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     process: asyncio.subprocess.Process
@@ -54,10 +63,12 @@ class Services:
         folder: Path,
         *,
         account_id: str,
+        deliveries: Listener | None = None,
         argv: tuple[str, ...] = ("-P", "-m", "labkit.mockaws"),
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`variables` are added to the process's: by what it finds the emulator."""
+        self._deliveries = deliveries
         self._folder = folder
         self._variables = {"MOTO_ACCOUNT_ID": account_id, **variables}
         self._argv = argv
@@ -122,6 +133,13 @@ class Services:
             raise ServicesNotStarted(f"It answered {answer.status} to a question about {params}.")
         return json.loads(answer.content)
 
+    async def command(self, path: str) -> None:
+        """One request of the emulator's own. Raises ServicesNotStarted, and RuntimeError if it is not answered well."""
+        pool = await self.reached()
+        answer = await pool.request("POST", f"http://localhost{path}", headers={"host": "localhost"}, content=b"")
+        if answer.status != 200:
+            raise RuntimeError(f"moto answers {answer.status} to {path}")
+
     def _over(self, starting: asyncio.Task[_Running]) -> bool:
         """Whether there must be another start: this one failed, or what it started has died, which is said."""
         if not starting.done():
@@ -150,6 +168,7 @@ class Services:
             "--socket",
             str(path),
             "--parent-pipe",
+            *await self._listening(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**_variables(), **self._variables},
@@ -177,9 +196,20 @@ class Services:
         with suppress(httpcore.NetworkError, httpcore.ProtocolError, ServicesNotStarted):
             await (await self.reached()).request("POST", f"http://{OWN_HOST}{path}")
 
+    async def _listening(self) -> Sequence[str]:
+        """What its command line says of the socket for deliveries, which opens with the first start and stays."""
+        if self._deliveries is None:
+            return ()
+        path = self._folder / "calls.sock"
+        if self._starts == 1:
+            await self._deliveries.listen(path)
+        return ("--deliveries", str(path))
+
     async def stop(self) -> None:
         """Ends moto; returns when it is gone."""
         self._stopped = True
+        if self._deliveries:
+            await self._deliveries.stop()
         if self._starting:
             self._starting.cancel()
         if self._process:

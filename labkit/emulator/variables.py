@@ -68,6 +68,7 @@ def process_variables(
     version: FunctionVersion,
     *,
     region: str,
+    endpoint: str,
     credentials: Credentials,
     opt: Path | None,
     paths: Sequence[str],
@@ -84,6 +85,7 @@ def process_variables(
         **log_variables(config),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
+        **({"AWS_ENDPOINT_URL": endpoint} if endpoint else {}),  # an SDK's address of every service
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_SESSION_TOKEN": credentials.session_token,

@@ -1,59 +1,40 @@
-"""Which of moto's services answers a request; and the one seam through which they would call a function.
+"""Which of moto's services answers a request, and what is done around its answer.
 
 Functions are the emulator's: moto's own Lambda is not served here, and whatever in moto wants to run a function
-(a notification of S3, a subscription of SNS, a rule of EventBridge) finds `NoFunctions` in its place.
+(a notification of S3, a subscription of SNS, a rule of EventBridge) comes to the `seam`. What a request has caused is
+posted when moto has answered it, before the caller sees the answer. Of moto's own pages there is the one that clears
+everything.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-import moto.awslambda.utils
 import requests
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from labkit.mockaws import apigateway, cloudwatch, identities
+from labkit.mockaws import apigateway, cloudwatch, identities, seam
+from labkit.mockaws.buckets import id_2
+from labkit.mockaws.corrected import install
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 OWN_HOST = "labkit"  # what is passed on has a loopback's name
 NOT_SERVED = frozenset({"awslambda", "lambda", "lambda_simple", "moto_api", "instance_metadata"})
+RESET = "/moto-api/reset"
 SIGNED_FOR = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
 
 
 class UnknownService(Exception):
     """moto has no such service, or a package that it needs is not installed."""
-
-
-class NoFunctions:
-    """Stands for moto's Lambda, with the methods that its other services call: says what was not delivered."""
-
-    def get_function(self, function_name: str, *rest: object) -> NoFunctions:
-        return self
-
-    def invoke(self, *args: object, **kwargs: object) -> None:
-        _say("an event was not delivered: functions are not called by other services yet")
-
-    def send_sns_message(self, function_name: str, *rest: object, **kwargs: object) -> None:
-        _say(f"a message was not delivered to the function {function_name}")
-
-    def send_log_event(self, function_arn: str, *rest: object, **kwargs: object) -> None:
-        _say(f"log events were not delivered to {function_arn}")
-
-    def send_sqs_batch(self, *args: object) -> bool:
-        return False
-
-    def send_dynamodb_items(self, *args: object) -> None:
-        return None
 
 
 class Dispatcher:
@@ -75,13 +56,18 @@ class Dispatcher:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("HTTP_HOST") == OWN_HOST:
             return self._answer(environ, start_response)
+        if environ.get("PATH_INFO") == RESET and environ.get("REQUEST_METHOD") == "POST":
+            return _reset(start_response)
         if _signed_for(environ) in ("iam", "cloudformation"):
             self._policies.load(DEFAULT_ACCOUNT_ID)
+        request = cause_of(environ)
         try:
-            service = self._moto.get_application(environ)
+            with seam.answering(request):
+                service = self._moto.get_application(environ)
+                answer: Iterable[bytes] = service(environ, _naming(request, start_response))
         except UnknownService as error:
             return _refusal(str(error), environ, start_response)
-        answer: Iterable[bytes] = service(environ, start_response)
+        seam.post(request)
         return answer
 
     def _answer(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
@@ -95,8 +81,35 @@ class Dispatcher:
         return [body]
 
 
+def cause_of(environ: Environ) -> seam.Cause:
+    """What events tell of their request. The emulator that passes it on says for whom."""
+    trace_id = environ.get("HTTP_X_AMZN_TRACE_ID", "").replace("%7C", "|")
+    return seam.Cause(trace_id)
+
+
+def _naming(request: seam.Cause, start_response: StartResponse) -> StartResponse:
+    """The ids in S3's answer are those in the events that it has caused."""
+
+    def start(status: str, fields: list[tuple[str, str]], *more: Any) -> object:
+        if request.named:
+            ids = {"x-amz-request-id": request.request_id, "x-amz-id-2": id_2(request.request_id)}
+            fields = [*((name, value) for name, value in fields if name.lower() not in ids), *ids.items()]
+        return start_response(status, fields, *more)
+
+    return start
+
+
+def _reset(start_response: StartResponse) -> Iterable[bytes]:
+    from moto.moto_api._internal.models import moto_api_backend  # moto is loaded where it is used
+
+    moto_api_backend.reset()
+    body = b'{"status": "ok"}'
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
 class _Moto(DomainDispatcherApplication):  # type: ignore[misc]
-    """moto's own dispatcher, which also reads the service of a presigned address, and answers for no functions."""
+    """moto's own dispatcher, which also reads the service of a presigned address."""
 
     prepare: dict[str, Callable[[], None]]
 
@@ -145,18 +158,18 @@ def _application(service: str) -> Any:
 
 
 def disconnect() -> None:
-    """Puts NoFunctions where moto's services look for functions, each time that they call one; HTTP goes nowhere.
+    """Puts the seam where moto's services look for functions; HTTP goes nowhere.
 
     A publisher on AWS does not notice a subscriber that cannot be reached; what moto calls by HTTP is answered here.
     """
-    moto.awslambda.utils.get_backend = lambda account_id, region: NoFunctions()
+    install()
     requests.post = lambda url, *args, **kwargs: not_sent("POST", url)
     requests.request = lambda method, url, *args, **kwargs: not_sent(method, url)
 
 
 def not_sent(method: str, url: str) -> requests.Response:
     """The answer that stands for the network's."""
-    _say(f"not sent: {method} {url}: the mocked account does not reach the network")
+    seam.say(f"not sent: {method} {url}: the mocked account does not reach the network")
     answer = requests.Response()
     answer.status_code, answer.url = 503, url
     return answer
@@ -179,7 +192,3 @@ def _refusal(message: str, environ: Environ, start_response: StartResponse) -> l
     fields = {"Content-Type": kind, "Content-Length": str(len(body)), "x-amzn-ErrorType": code}
     start_response("501 Not Implemented", list(fields.items()))
     return [body]
-
-
-def _say(message: str) -> None:
-    print(f"labkit: {message}", file=sys.stderr, flush=True)  # noqa: T201

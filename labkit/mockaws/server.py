@@ -31,7 +31,7 @@ class NetworkRefused(ConnectionError):
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     os.umask(0o077)  # the socket is this user's only
-    server = _server(args.socket)
+    server = _server(args.socket, args.deliveries)
     sys.addaudithook(partial(refuse_network, allowed=emulator.address()))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(READY, flush=True)  # noqa: T201
@@ -46,13 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="labkit.mockaws", description="Runs moto on a UNIX socket.")
     parser.add_argument("--socket", type=Path, required=True, help="where to listen; must not exist")
+    parser.add_argument("--deliveries", default="", help="the emulator's socket for events that are for functions")
     parser.add_argument("--parent-pipe", action="store_true", help="end when standard input closes")
     return parser
 
 
-def _server(path: Path) -> BaseWSGIServer:
+def _server(path: Path, deliveries: str) -> BaseWSGIServer:
     from moto.moto_server.werkzeug_app import MotoRequestHandler  # moto is loaded where it is served only
 
+    from labkit.mockaws import seam
+    from labkit.mockaws.courier import EmulatorCourier
     from labkit.mockaws.dispatch import Dispatcher, disconnect
     from labkit.mockaws.machines import run_machines
     from labkit.mockaws.schedules import check_rules, check_schedules
@@ -76,6 +79,7 @@ def _server(path: Path) -> BaseWSGIServer:
         "scheduler": check_schedules,
         "stepfunctions": run_machines,
     }
+    seam.use(EmulatorCourier(deliveries) if deliveries else None)
     return make_server(f"unix://{path}", 0, Dispatcher(prepare, own), threaded=True, request_handler=Handler)
 
 

@@ -106,7 +106,7 @@ class FakeInvoke:
         self.seen: list[tuple[Reference, bytes]] = []
         self._error = error
 
-    async def __call__(self, function: Reference, body: bytes) -> None:
+    async def __call__(self, function: Reference, body: bytes, trace_id: str) -> None:
         self.seen.append((function, body))
         if self._error:
             raise self._error
@@ -132,7 +132,7 @@ GONE = CallFailed("AWS.SimpleQueueService.NonExistentQueue", "The specified queu
 def delivered(arn, *, invoke=None, call=None, body=b"{}"):
     registry = Registry(account_id="123456789012", region="us-east-1")
     call = call or FakeCall()
-    asyncio.run(delivery(registry, invoke or FakeInvoke(), call)(arn, body))
+    asyncio.run(delivery(registry, invoke or FakeInvoke(), call)(arn, body, "Root=1"))
     return call.seen
 
 

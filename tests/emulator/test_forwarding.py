@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from labkit import Lab
-from labkit.emulator.forwarding import Caller, Forwarding, caller_of
+from labkit.emulator.forwarding import Caller, Forwarding, caller_of, is_for_object
 from labkit.emulator.signing import Credentials, Verifier
 from labkit.errors import ServicesNotStarted
 
@@ -51,6 +51,8 @@ def test_lambda_and_unsigned_requests_are_not_passed_on(headers, wanted):
 
 
 class NoServices:
+    pid = None
+
     async def reached(self):
         raise ServicesNotStarted("moto ended.")
 
@@ -133,7 +135,72 @@ def test_a_watcher_hears_of_a_change_before_its_caller_does(method, service, sta
     assert (heard, sent[0]["status"]) == (told, status)
 
 
+@pytest.mark.parametrize(
+    ("host", "path", "reads"),
+    [
+        ("127.0.0.1:4566", "/photos/cat.jpg", True),
+        ("localhost", "/photos/a/b", True),
+        ("photos.s3.localhost:4566", "/cat.jpg", True),
+        ("my.photos.s3.eu-west-1.localhost", "/cat.jpg", True),
+        ("s3.localhost:4566", "/photos/cat.jpg", True),
+        ("s3.localhost:4566", "/photos", False),
+        ("photos.s3.localhost:4566", "/", False),
+        ("127.0.0.1:4566", "/photos/", False),
+        ("127.0.0.1:4566", "/favicon.ico", False),
+        ("127.0.0.1:4566", "/_labkit/status", False),
+        ("127.0.0.1:4566", "/2015-03-31/functions", False),
+        ("127.0.0.1:4566", "/lambda-url/abc/x", False),
+        ("127.0.0.1:4566", "/restapis/abc/x", False),
+        ("127.0.0.1:4566", "/_aws/execute-api/abc/x", False),
+        ("127.0.0.1:4566", "/moto-api/data.json", False),
+        ("abc.lambda-url.us-east-1.localhost", "/photos/x", False),
+        ("abc.execute-api.localhost:4566", "/photos/x", False),
+    ],
+)
+def test_which_unsigned_requests_read_an_object(host, path, reads):
+    assert is_for_object("GET", host.encode(), path) is reads
+    assert is_for_object("HEAD", host.encode(), path) is reads
+    assert not is_for_object("PUT", host.encode(), path)
+
+
+def test_while_there_can_be_no_object_nobody_asks_for_one():
+    services = NoServices()
+    asked = ({b"host": b"127.0.0.1"}, b"", "GET", "/photos/cat.jpg")
+    assert not Forwarding(services).wanted(*asked)
+    services.pid = 7
+    assert Forwarding(services).wanted(*asked)
+    assert not Forwarding(services).wanted({**asked[0], b"authorization": b"Bearer x"}, *asked[1:])
+
+
 # --- with boto3 on a running lab
+
+
+@pytest.mark.process
+def test_without_a_signature_public_objects_can_be_read_and_nothing_else(lab, bucket):
+    bucket.put_object(Bucket="photos", Key="public", Body=b"meow", ACL="public-read")
+    bucket.put_object(Bucket="photos", Key="private", Body=b"psst")
+    host = {"Host": f"photos.s3.localhost:{lab.endpoint.rpartition(':')[2]}"}
+
+    def asked(method, path, headers=None):
+        return requests.request(method, lab.endpoint + path, headers=headers, timeout=10)
+
+    assert asked("GET", "/photos/public").content == asked("GET", "/public", host).content == b"meow"
+    assert asked("HEAD", "/photos/public").headers["content-length"] == "4"
+    assert asked("GET", "/photos/private").status_code == asked("GET", "/private", host).status_code == 403
+    for method, path, headers in (("GET", "/", host), ("PUT", "/new", host), ("DELETE", "/public", host)):
+        refused = asked(method, path, headers)
+        assert (refused.status_code, "<Code>AccessDenied</Code>" in refused.text) == (403, True)
+    assert asked("PUT", "/photos/new").status_code == 404
+    assert {found["Key"] for found in bucket.list_objects_v2(Bucket="photos")["Contents"]} == {"public", "private"}
+
+
+@pytest.mark.process
+def test_s3_may_be_named_by_the_host(lab, bucket):
+    bucket.put_object(Bucket="photos", Key="cat", Body=b"meow")
+    host = f"s3.localhost:{lab.endpoint.rpartition(':')[2]}"
+    key = lab.connection["aws_access_key_id"].encode()
+    headers = {"Host": host, "Authorization": signed(b"s3", key)[b"authorization"].decode()}
+    assert requests.get(f"{lab.endpoint}/photos/cat", headers=headers, timeout=10).content == b"meow"
 
 
 def client(lab, service, **config):

@@ -74,7 +74,7 @@ class Stage:
             raise ResourceNotFound(f"Function not found: {arn}")
         return self.version
 
-    async def deliver(self, arn, body):
+    async def deliver(self, arn, body, trace_id):
         self.records.append((arn, json.loads(body)))
         return self.arrives
 
@@ -208,7 +208,9 @@ def test_a_destination_that_is_a_function_is_invoked_with_the_record():
             version_of=lambda arn: registry.version(parse_reference(arn)),
             config_of=lambda arn: s.config if arn == ARN else EventInvokeConfig(),
             reserved_of=lambda version: None,
-            deliver=delivery(registry, lambda function, body: invoker.invoke(function, body, kind="Event"), no_service),
+            deliver=delivery(
+                registry, lambda function, body, trace_id: invoker.invoke(function, body, kind="Event"), no_service
+            ),
             bury=s.bury,
         )
         invoker = Invoker(registry, s, EventQueue(s.clock, ways), s.clock)

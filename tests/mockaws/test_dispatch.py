@@ -1,4 +1,4 @@
-"""Which of moto's services answers, and that none of them runs a function."""
+"""Which of moto's services answers, and what is done around its answer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import io
 import json
 from urllib.parse import urlencode
 
-import moto.awslambda.utils
 import pytest
 import requests
 
-from labkit.mockaws.dispatch import Dispatcher, NoFunctions, disconnect
+from labkit.mockaws import corrected, seam
+from labkit.mockaws.dispatch import Dispatcher, disconnect
 
 
 def asked(path="/", query="", service="", dispatcher=None, **more):
@@ -55,7 +55,7 @@ def test_motos_own_functions_are_not_served(path):
     assert "moto does not have" in json.loads(body)["message"]
 
 
-@pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/", "/latest/meta-data/iam/"])
+@pytest.mark.parametrize("path", ["/moto-api/", "/moto-api/data.json", "/latest/meta-data/iam/"])
 def test_motos_own_pages_are_not_served(path):
     assert asked(path)[0] == asked(path, service="s3")[0] == "501 Not Implemented"
 
@@ -74,28 +74,56 @@ def test_a_client_that_sends_forms_gets_its_error_as_xml():
 @pytest.fixture
 def disconnected(monkeypatch):
     """moto as it is in its own process; put back after the test."""
-    monkeypatch.setattr(moto.awslambda.utils, "get_backend", moto.awslambda.utils.get_backend)
     monkeypatch.setattr(requests, "post", requests.post)
     monkeypatch.setattr(requests, "request", requests.request)
     disconnect()
+    yield
+    corrected.uninstall()
 
 
-@pytest.mark.usefixtures("disconnected")
-def test_the_name_that_motos_services_look_up_leads_to_no_function(capsys):
-    functions = moto.awslambda.utils.get_backend("123456789012", "us-east-1")
-    assert isinstance(functions, NoFunctions)
-    functions.get_function("arn").invoke("{}", {}, {})
-    functions.send_sns_message("f", "message", subject=None, qualifier=None)
-    assert "not delivered to the function f" in capsys.readouterr().err
+class Kept:
+    """Takes deliveries, and has no function to refuse them for."""
+
+    def __init__(self):
+        self.deliveries = []
+
+    def send(self, delivery):
+        self.deliveries.append(delivery)
+        return seam.Reply()
 
 
-def published(topic, protocol, endpoint):
+@pytest.fixture
+def kept(disconnected):
+    courier = Kept()
+    seam.use(courier)
+    yield courier.deliveries
+    seam.use(None)
+
+
+def test_moto_can_be_cleared():
+    assert asked("/a-bucket-to-clear", service="s3", REQUEST_METHOD="PUT")[0] == "200 OK"
+    assert asked("/moto-api/reset", REQUEST_METHOD="POST") == ("200 OK", '{"status": "ok"}')
+    assert asked("/a-bucket-to-clear", service="s3")[0].startswith("404")
+
+
+def test_what_a_request_causes_is_sent_when_moto_has_answered_it(kept):
+    function = "arn:aws:lambda:us-east-1:123456789012:function:greet"
+    header = "Root=1;Lineage=11111111:0%7C22222222:1"
+    assert published("kept", "lambda", function, HTTP_X_AMZN_TRACE_ID=header) == "200 OK"
+    (delivery,) = kept
+    assert (delivery.function_arn, delivery.principal, delivery.kind) == (function, "sns.amazonaws.com", "Event")
+    assert delivery.source_arn == "arn:aws:sns:us-east-1:123456789012:kept"
+    assert delivery.trace_id == "Root=1;Lineage=11111111:0|22222222:1"
+    assert json.loads(delivery.payload)["Records"][0]["Sns"]["Message"] == "m"
+
+
+def published(topic, protocol, endpoint, **more):
     """The status of a message to a topic with one subscriber."""
     form = {"service": "sns", "REQUEST_METHOD": "POST", "CONTENT_TYPE": "application/x-www-form-urlencoded"}
     arn = f"arn:aws:sns:us-east-1:123456789012:{topic}"
     subscriber = urlencode({"Action": "Subscribe", "TopicArn": arn, "Protocol": protocol, "Endpoint": endpoint})
     for text in (f"Action=CreateTopic&Name={topic}", subscriber, f"Action=Publish&TopicArn={arn}&Message=m"):
-        status, _ = asked(**form, body=text.encode(), CONTENT_LENGTH=str(len(text)))
+        status, _ = asked(**form, **more, body=text.encode(), CONTENT_LENGTH=str(len(text)))
     return status
 
 
@@ -103,7 +131,7 @@ def published(topic, protocol, endpoint):
 def test_a_message_for_a_function_is_named_in_the_log_and_published(capsys):
     function = "arn:aws:lambda:us-east-1:123456789012:function:greet"
     assert published("to-function", "lambda", function) == "200 OK"
-    assert "not delivered to the function greet" in capsys.readouterr().err
+    assert f"not delivered to {function} by sns.amazonaws.com" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("disconnected")

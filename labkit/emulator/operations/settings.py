@@ -1,7 +1,7 @@
-"""The account's limits and use, and settings of a function that change nothing in how labkit runs it.
+"""The account's limits and use, and settings of a function that change little in how labkit runs it.
 
-- Recursion: Lambda stops a function that reaches itself through SQS, SNS or S3. labkit detects no loop; the setting is
-  kept and given back (developer guide, "Use Lambda recursive loop detection": Terminate unless set).
+- Recursion: Lambda stops a function that reaches itself through SQS, SNS or S3, unless this is set to Allow
+  (developer guide, "Use Lambda recursive loop detection"); `lineage` finds the loop.
 - Runtime management: labkit runs functions with the Python it was started with, which never changes while it runs, so
   Auto and FunctionUpdate are kept and Manual, which pins another build of the runtime, is refused.
 
