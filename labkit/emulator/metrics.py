@@ -11,8 +11,8 @@ Nothing is done per invocation: traces are counted when somebody asks, or, once 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -87,8 +87,9 @@ def _counted(attempts: int, ones: int) -> Statistic:
 class Book:
     """Counts until they are sent to CloudWatch."""
 
-    def __init__(self) -> None:
-        self._tallies: dict[Subject, _Tally] = {}
+    def __init__(self, *, most_tallies: int = MOST_TALLIES) -> None:
+        self._most_tallies = most_tallies
+        self._tallies: OrderedDict[Subject, _Tally] = OrderedDict()
         self._peaks: dict[tuple[str, int], int] = {}  # function ("" for all) and minute
 
     def note(self, metric: str, function_arn: str, version: str, at: float, value: float = 1) -> None:
@@ -112,13 +113,13 @@ class Book:
         found = self._tallies.get(subject)
         if found is None:
             found = self._tallies[subject] = _Tally()
-            if len(self._tallies) > MOST_TALLIES:
-                del self._tallies[next(iter(self._tallies))]
+            if len(self._tallies) > self._most_tallies:
+                self._tallies.popitem(last=False)
         return found
 
     def take(self) -> list[Datum]:
         """What was counted since the last time."""
-        tallies, self._tallies = self._tallies, {}
+        tallies, self._tallies = self._tallies, OrderedDict()
         seen, self._peaks = self._peaks, {}
         series: defaultdict[tuple[str, str, int, Dimensions], Statistic] = defaultdict(Statistic)
         for subject, tally in tallies.items():
@@ -143,19 +144,28 @@ def dimensions_of(subject: Subject) -> list[Dimensions]:
 
 
 def peaks(traces: Iterable[Trace]) -> dict[tuple[str, int], int]:
-    """The most that ran at once, of each function and of all (""), in each minute. An init is time that is used."""
-    changes: list[tuple[float, int, str]] = []
+    """The most that ran at once, of each function and of all (""), by minute. An init is time that is used, too."""
+    times: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for trace in traces:
-        changes.append((trace.arrived_at, 1, trace.function_name))
-        changes.append((trace.arrived_at + trace.total_s, -1, trace.function_name))
-    running: defaultdict[str, int] = defaultdict(int)
-    found: dict[tuple[str, int], int] = {}
-    for at, change, name in sorted(changes):  # who ends at a moment makes room for who begins
-        for key in (name, ""):
-            running[key] += change
-            seen = (key, int(at // MINUTE_S))
-            if running[key] > found.get(seen, 0):
-                found[seen] = running[key]
+        times[trace.function_name].append((trace.arrived_at, trace.arrived_at + trace.total_s))
+    if len(times) == 1:
+        times[""] = next(iter(times.values()))
+    else:
+        times[""] = [each for of_one in times.values() for each in of_one]
+    return {(name, minute): most for name, these in times.items() for minute, most in _most_at_once(these).items()}
+
+
+def _most_at_once(times: Sequence[tuple[float, float]]) -> dict[int, int]:
+    """It is reached where something begins; who ends at that moment makes room for it."""
+    ends = sorted(end for _, end in times)
+    found: dict[int, int] = {}
+    over = 0
+    for begun, at in enumerate(sorted(begin for begin, _ in times), start=1):
+        while over < begun - 1 and ends[over] <= at:
+            over += 1
+        minute = int(at // MINUTE_S)
+        if begun - over > found.get(minute, 0):
+            found[minute] = begun - over
     return found
 
 

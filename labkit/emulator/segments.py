@@ -28,17 +28,18 @@ SEGMENT = re.compile(r"[0-9a-f]{16}")
 
 
 class _Ids(NamedTuple):
-    """Segment ids of one invocation, made of its request id: the same wherever they are needed."""
+    """Of one attempt's segments. All attempts of an event have one request id, and one header."""
 
-    lambda_: str
+    service: str
     function: str
-    invocation: str
     init: str
+    overhead: str
+    cause: str
 
     @staticmethod
-    def of(request_id: str) -> _Ids:
-        digits = hashlib.sha256(request_id.encode()).hexdigest()
-        return _Ids(*(digits[at : at + 16] for at in range(0, 64, 16)))
+    def of(entry: Entry) -> _Ids:
+        digits = hashlib.sha512(f"{entry.request_id} {entry.began_at}".encode()).hexdigest()
+        return _Ids(*(digits[at : at + 16] for at in range(0, 80, 16)))
 
 
 def fields_of(header: str) -> dict[str, str]:
@@ -58,14 +59,14 @@ class Sampler:
     def header(self, given: str, request_id: str, function_name: str, now: float) -> str:
         """What the handler gets."""
         known = fields_of(given)
-        ids = _Ids.of(request_id)
-        root = known.get("Root") or f"1-{int(now):08x}-{hashlib.sha256(request_id.encode()).hexdigest()[-24:]}"
+        digits = hashlib.sha256(request_id.encode()).hexdigest()
+        root = known.get("Root") or f"1-{int(now):08x}-{digits[:24]}"
         sampled = known.get("Sampled") or str(int(self._samples(function_name, request_id, now)))
         if sampled == "1" and "Parent" in known:
             self._parents[request_id] = known["Parent"]
             if len(self._parents) > PARENTS:
                 self._parents.popitem(last=False)
-        return f"Root={root};Parent={ids.invocation};Sampled={sampled}"
+        return f"Root={root};Parent={digits[-16:]};Sampled={sampled}"
 
     def _samples(self, function_name: str, request_id: str, now: float) -> bool:
         if self._last_second.get(function_name) != int(now):
@@ -83,15 +84,15 @@ def segments(entry: Entry, account_id: str, parent: str = "") -> list[str]:
     """The documents of an invocation that is over; none if it is not traced."""
     known = fields_of(entry.tracing)
     trace = entry.trace
-    if trace is None or not entry.origin.traced or known.get("Sampled") != "1" or "Root" not in known:
+    if trace is None or not entry.origin.traced or known.get("Sampled") != "1" or len(known) < 3:
         return []
-    ids = _Ids.of(entry.request_id)
+    ids = _Ids.of(entry)
     began, ended = entry.began_at, entry.began_at + trace.duration_s
     arn = entry.function_arn
     common = {"name": trace.function_name, "trace_id": known["Root"]}
     service = {
         **common,
-        "id": ids.lambda_,
+        "id": ids.service,
         **({"parent_id": parent} if parent else {}),
         "start_time": began - trace.queued_s,
         "end_time": ended,
@@ -103,23 +104,24 @@ def segments(entry: Entry, account_id: str, parent: str = "") -> list[str]:
     function = {
         **common,
         "id": ids.function,
-        "parent_id": ids.lambda_,
+        "parent_id": ids.service,
         "start_time": began,
         "end_time": ended,
         "aws": {"account_id": account_id, "function_arn": arn, "resource_names": [trace.function_name]},
         "origin": "AWS::Lambda::Function",
         **_fault(ids, trace),
-        "subsegments": _subsegments(ids, trace, arn, began, ended),
+        "subsegments": _subsegments(ids, known["Parent"], entry, trace),
     }
     return [json.dumps(service), json.dumps(function)]
 
 
-def _subsegments(ids: _Ids, trace: Trace, arn: str, began: float, ended: float) -> list[dict[str, object]]:
-    parts = [(ids.invocation, "Invocation", began, ended), (ids.lambda_[::-1], "Overhead", ended, ended)]
+def _subsegments(ids: _Ids, invocation: str, entry: Entry, trace: Trace) -> list[dict[str, object]]:
+    began, ended = entry.began_at, entry.began_at + trace.duration_s
+    parts = [(invocation, "Invocation", began, ended), (ids.overhead, "Overhead", ended, ended)]
     if trace.startup_s is not None:
         name = "Initialization" if trace.restore_s is None else "Restore"
         parts.insert(0, (ids.init, name, began - trace.startup_s, began))
-    aws = {"function_arn": arn}
+    aws = {"function_arn": entry.function_arn}
     return [{"id": own, "name": name, "start_time": at, "end_time": end, "aws": aws} for own, name, at, end in parts]
 
 
@@ -127,4 +129,4 @@ def _fault(ids: _Ids, trace: Trace) -> dict[str, object]:
     """Only if there was one: the key alone is taken for a fault."""
     if trace.status is Status.SUCCESS:
         return {}
-    return {"fault": True, "cause": {"exceptions": [{"id": ids.init[::-1], "type": trace.error_type or "Unknown"}]}}
+    return {"fault": True, "cause": {"exceptions": [{"id": ids.cause, "type": trace.error_type or "Unknown"}]}}

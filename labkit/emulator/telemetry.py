@@ -18,14 +18,13 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Any
 
 from labkit.emulator import emf, metrics
 from labkit.emulator.daemon import Daemon
 from labkit.emulator.logevents import LogEvent, News, batches, in_order, news
 from labkit.emulator.metrics import Book, Datum
-from labkit.emulator.recorder import Entry, LogStream, Recorder
+from labkit.emulator.recorder import TRACES, Entry, LogStream, Recorder
 from labkit.emulator.segments import Sampler, segments
 from labkit.emulator.services import ServiceRefused, Services
 from labkit.errors import ServicesNotStarted
@@ -33,8 +32,9 @@ from labkit.model import Trace
 
 LOOKING = frozenset({"logs", "monitoring", "xray"})
 SUBSCRIBING = "PutSubscriptionFilter"
-WAITING_TRACES = 1_000  # before they are counted although nobody asks, lest the recorder forget them
-OVERLAPPING = 2_000  # counted traces that are looked at for who ran at the same time
+WAITING_TRACES = TRACES // 2  # before they are counted although nobody asks, lest the recorder forget them
+TRACES_AT_ONCE = 250
+OVERLAPPING = 1_000  # counted traces that are looked at for who ran at the same time
 ENTRIES_AT_ONCE = 200  # before invocations have their turn of the loop
 METRICS_AT_ONCE = 500  # of PutMetricData's 1,000
 SEGMENTS_AT_ONCE = 50  # PutTraceSegments' most
@@ -67,6 +67,8 @@ class Telemetry:
         self._subscribed = False
         self._start = 0  # which of moto's starts has what was sent
         self._counted = ""  # the newest trace that is in the book
+        self._recent: list[Trace] = []  # and some before it
+        self._counting: asyncio.Task[None] | None = None
         self._metrics: defaultdict[str, list[Datum]] = defaultdict(list)
         self._segments: list[str] = []
         self._documents: list[str] = []  # likewise, of handlers
@@ -94,15 +96,25 @@ class Telemetry:
 
     def tick(self) -> None:
         """Once a second."""
-        if len(self._recorder.traces_since(self._counted)) >= WAITING_TRACES:
-            self._count()
+        new = self._recorder.traces_since(self._counted)
+        if len(new) >= WAITING_TRACES:
+            self._counting = asyncio.create_task(self._count_by_and_by(new))
         if self._subscribed and self._services.pid and self._next is None:
             task = asyncio.create_task(self.up_to_date())
             task.add_done_callback(_say_why)
 
+    async def _count_by_and_by(self, new: Sequence[Trace]) -> None:
+        """A few at a time: invocations go on meanwhile."""
+        for at in range(0, len(new), TRACES_AT_ONCE):
+            part = new[at : at + TRACES_AT_ONCE]
+            self._count(part)
+            await asyncio.sleep(0)
+            if self._counted != part[-1].request_id:
+                return  # somebody asked, and has counted the rest
+
     def stop(self) -> None:
         self._daemon.stop()
-        for task in (self._running, self._next):
+        for task in (self._running, self._next, self._counting):
             if task:
                 task.cancel()
 
@@ -119,7 +131,7 @@ class Telemetry:
             await self._bring_stream(stream)
         self._recorder.let_go(streams)
         self._say_lost()
-        self._count()
+        self._count(self._recorder.traces_since(self._counted))
         self._metrics[metrics.NAMESPACE] += self._book.take()
         await self._bring_metrics()
         self._documents += self._daemon.take()
@@ -198,16 +210,16 @@ class Telemetry:
             if number:
                 _say(f"{number} parts of logs of {name} (an invocation each, or an init) {LOST}")
 
-    def _count(self) -> None:
-        new = self._recorder.traces_since(self._counted)
+    def _count(self, new: Sequence[Trace]) -> None:
         if new:
             self._counted = new[-1].request_id
             self._book.count(new, self._running_before(new))
 
     def _running_before(self, new: Sequence[Trace]) -> Iterable[Trace]:
         earliest = min(trace.arrived_at for trace in new)
-        older = islice(reversed(self._recorder.traces()), len(new), len(new) + OVERLAPPING)
-        return [trace for trace in older if trace.arrived_at + trace.total_s > earliest]
+        found = self._recent[-OVERLAPPING:]
+        self._recent = [*found, *new][-OVERLAPPING:]
+        return [trace for trace in found if trace.arrived_at + trace.total_s > earliest]
 
     async def _bring_metrics(self) -> None:
         while self._metrics:

@@ -57,7 +57,7 @@ class NoServices:
         raise ServicesNotStarted("moto ended.")
 
 
-def answered(headers):
+def answered(headers, before=None):
     """Status and body for a request in a lab that knows one key, and whose moto does not start."""
     sent = []
 
@@ -66,8 +66,20 @@ def answered(headers):
 
     verifier = Verifier([Credentials("AKIALAB", "s")], region="us-east-1")
     scope = {"method": "POST", "raw_path": b"/", "query_string": b"", "headers": list(headers.items())}
-    asyncio.run(Forwarding(NoServices(), verifier)(scope, None, send))
+    asyncio.run(Forwarding(NoServices(), verifier, before=before)(scope, None, send))
     return sent[0]["status"], sent[1]["body"].decode()
+
+
+def test_what_is_to_be_done_before_is_told_of_the_service_and_the_operation():
+    told = []
+
+    async def before(service, target):
+        told.append((service, target))
+
+    target = {b"x-amz-target": b"Logs_20140328.GetLogEvents"}
+    answered({**signed(b"logs", b"AKIALAB"), **target}, before)
+    answered({**signed(b"logs", b"UNKNOWN"), **target}, before)
+    assert told == [("logs", "Logs_20140328.GetLogEvents")]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.emulator.metrics import MOST_TALLIES, Book, Subject, dimensions_of, peaks
+from labkit.emulator.metrics import Book, Subject, dimensions_of, peaks
 from labkit.model import Status, Trace
 
 NOON = 1_800_000_000.0  # the beginning of a minute
@@ -102,6 +102,19 @@ def test_concurrency_is_the_most_that_ran_at_once_of_a_function_and_of_all():
     assert found == {("f", 29_999_999 + 1): 2, ("g", 30_000_000): 1, ("", 30_000_000): 3}
 
 
+def test_who_ends_at_a_moment_makes_room_for_who_begins():
+    assert peaks([trace(n, 1.0) for n in range(5)])["f", 30_000_000] == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 20), st.sampled_from("fg")), max_size=25))
+def test_a_peak_is_what_can_be_counted_at_the_beginnings(made):
+    traces = [trace(at, duration_s, function_name=name) for at, duration_s, name in made]
+    for (name, minute), most in peaks(traces).items():
+        mine = [(at, at + d) for at, d, who in made if name in ("", who)]
+        begun = [at for at, _ in mine if at // 60 + 30_000_000 == minute]
+        assert most == max(sum(1 for begin, end in mine if begin <= at < end) for at in begun)
+
+
 def test_an_init_is_concurrency_too():
     assert peaks([trace(0, 0.1, queued_s=2.0), trace(1)])["f", 30_000_000] == 2
 
@@ -127,7 +140,7 @@ def test_counted_at_once_or_by_and_by_the_sums_are_the_same(made, cut):
 
 
 def test_minutes_that_nobody_asks_for_are_bounded():
-    book = Book()
-    for minute in range(MOST_TALLIES + 5):
+    book = Book(most_tallies=5)
+    for minute in range(8):
         book.note("Throttles", ARN, "$LATEST", minute * 60.0)
-    assert len(counted(book.take(), "Throttles")) == MOST_TALLIES
+    assert len(counted(book.take(), "Throttles")) == 5

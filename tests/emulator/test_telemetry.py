@@ -233,6 +233,7 @@ def test_a_tick_counts_traces_before_the_recorder_forgets_them_and_starts_no_mot
             log = scene.invoked(f"r{number}", b"", stream=log)
             if number % WAITING_TRACES == WAITING_TRACES - 1:
                 scene.telemetry.tick()
+                await scene.telemetry._counting
         assert scene.services.starts == 0
         scene.recorder.clear()
         await scene.telemetry.up_to_date()
@@ -262,7 +263,15 @@ def test_ticks_bring_new_lines_only_where_there_may_be_a_subscription():
 
 # --- with unmodified boto3
 
-HANDLER = "import time\ndef handler(event, context):\n    print('got', event)\n    if event == 'bad': raise ValueError('no')\n    time.sleep(event if isinstance(event, float) else 0)\n"
+HANDLER = """
+import os, time
+def handler(event, context):
+    print('got', event)
+    if event == 'bad':
+        raise ValueError('no')
+    while str(event).startswith('/') and not os.path.exists(event):
+        time.sleep(0.01)
+"""
 
 
 def zipped(source):
@@ -328,19 +337,21 @@ def test_a_functions_lines_are_in_its_group_one_stream_for_each_environment(lab)
 
 
 @pytest.mark.process
-def test_a_log_can_be_followed_while_its_function_runs(lab, wait_until):
+def test_a_log_can_be_followed_while_its_function_runs(lab, wait_until, tmp_path):
     invoke = made(lab, "long", Timeout=30)
-    invoke(8.0, InvocationType="Event")
+    door = tmp_path / "door"
+    invoke(str(door), InvocationType="Event")
     seen = {}
 
     def poll():
         for event in lab.boto3("logs").filter_log_events(logGroupName="/aws/lambda/long")["events"]:
             seen[event["eventId"]] = event["message"]
-        return any(message.startswith("got 8.0") for message in seen.values())
+        return any(message == f"got {door}\n" for message in seen.values())
 
     wait_until(lambda: lab.boto3("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/long")["logGroups"])
     wait_until(poll)
     assert [message for message in seen.values() if message.startswith("REPORT")] == []
+    door.touch()
     wait_until(lambda: poll() and any(message.startswith("REPORT") for message in seen.values()))
     assert sum(message.startswith("got") for message in seen.values()) == 1
 

@@ -1,7 +1,6 @@
 """A function's configuration: from parameters to a FunctionConfig, and from a version to its description.
 
-What is kept and shown although nothing here acts on it: tracing (there is no X-Ray to report to). What could not even
-be kept truthfully is refused.
+What could not even be kept truthfully is refused.
 """
 
 from __future__ import annotations
