@@ -9,10 +9,13 @@ import os
 import platform
 import time
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("awslambdaric", "boto3", "fastapi", "uvicorn", "httptools", "uvloop", "ipython", "numpy", "scikit-learn")
+PACKAGES = (
+    "awslambdaric", "boto3", "moto", "fastapi", "functions-framework", "gunicorn", "uvicorn", "httptools", "uvloop",
+    "ipython", "nbclient", "numpy", "scikit-learn",
+)  # fmt: skip
 IDLE = (3, 4)  # the places of idle and iowait in /proc/stat
 QUIET = 0.1
 
@@ -23,9 +26,17 @@ def machine() -> dict[str, str]:
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "packages": ", ".join(filter(None, map(_package, PACKAGES))),
         "date": date.today().isoformat(),
     }
+
+
+def _package(name: str) -> str:
+    """With its version; empty for a peer that is not installed."""
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _processor() -> str:

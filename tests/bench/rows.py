@@ -21,16 +21,16 @@ HEADINGS = ("what", "median", "spread", "against", "ratio", "95 %", "target", ""
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most `most`: of the ratio, or of the median in its own unit."""
+    """At most `most`: of the ratio; of the median, or of what it has more than its floor, in their own unit."""
 
     most: float
     of: str = "ratio"
 
-    def met(self, value: float, ratio: float) -> bool:
-        return (ratio if self.of == "ratio" else value) <= self.most
+    def met(self, value: float, floor: float, ratio: float) -> bool:
+        return {"ratio": ratio, "median": value, "added": value - floor}[self.of] <= self.most
 
     def words(self, unit: str) -> str:
-        return f"≤ {self.most:g} {'×' if self.of == 'ratio' else unit}"
+        return f"≤ {self.most:g} {'×' if self.of == 'ratio' else unit}{' more' if self.of == 'added' else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ class Row:
     rounds: int
 
 
+Groups = Mapping[str, Sequence[Row]]
+
+
 def interleaved(forms: Mapping[str, Callable[[], list[float]]], rounds: int) -> dict[str, Rounds]:
     """Visits every form once a round, back and forth."""
     measured: dict[str, Rounds] = {name: [] for name in forms}
@@ -69,11 +72,12 @@ def compared(
     values = [value for values in rounds for value in values]
     low, high = _spread(values)
     ratio, ratio_low, ratio_high = ratio_interval(list(map(median, rounds)), list(map(median, floor)))
+    value, against_value = median(values), median(value for values in floor for value in values)
     return Row(
-        key, what, unit, median(values), low, high,
-        against, median(value for values in floor for value in values),
-        ratio, ratio_low, ratio_high,
-        target.words(unit) if target else None, target.met(median(values), ratio) if target else None, len(rounds),
+        key, what, unit, value, low, high, against, against_value, ratio, ratio_low, ratio_high,
+        target.words(unit) if target else None,
+        target.met(value, against_value, ratio) if target else None,
+        len(rounds),
     )  # fmt: skip
 
 
@@ -94,12 +98,18 @@ def _spread(values: Sequence[float]) -> tuple[float, float]:
 # --- on a screen --------------------------------------------------------------------------------------------
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as text, with what the columns mean below."""
-    cells = [HEADINGS, *map(_cells, rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    lines.insert(1, "-" * max(map(len, lines)))
+def table(groups: Groups) -> str:
+    """The rows as text under their groups' names, with what the columns mean below."""
+    cells = {group: list(map(_cells, rows)) for group, rows in groups.items()}
+    every = [HEADINGS, *(row for rows in cells.values() for row in rows)]
+    widths = [max(len(row[i]) for row in every) for i in range(len(HEADINGS))]
+
+    def line(row: tuple[str, ...]) -> str:
+        return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+    lines = [line(HEADINGS), "-" * (sum(widths) + 2 * len(widths))]
+    for group, rows in cells.items():
+        lines += ["", group, *map(line, rows)]
     return "\n".join([*lines, "", *NOTES])
 
 
@@ -117,7 +127,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.against}: {_number(row.against_value)} {row.unit}",
         f"{row.ratio:.2f}",
         f"{row.ratio_low:.2f} - {row.ratio_high:.2f}",
-        row.target or "none",
+        row.target or "",
         "" if row.met is None else "met" if row.met else "not met",
     )
 
@@ -131,14 +141,17 @@ def _number(value: float) -> str:
 BEGIN, END = "<!-- bench: written by tests/bench/run.py --readme -->", "<!-- /bench -->"
 
 
-def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
-    """The rows as a table for the README, with date and machine."""
+def markdown(groups: Groups, facts: Mapping[str, str], notes: Sequence[str] = ()) -> str:
+    """The rows as one table for the README, a line with each group's name above its own, with date and machine."""
     lines = ["| what | median | against | ratio | target | |", "|---|---:|---|---:|---|---|"]
-    for row in rows:
-        what, median_, _, against, ratio, _, target, verdict = _cells(row)
-        lines.append(f"| {what} | {median_} | {against} | {ratio} | {target} | {verdict} |")
+    for group, rows in groups.items():
+        lines.append(f"| **{group}** | | | | | |")
+        for row in rows:
+            what, median_, _, against, ratio, _, target, verdict = _cells(row)
+            lines.append(f"| {what} | {median_} | {against} | {ratio} | {target} | {verdict} |")
     told = f"Measured on {facts['date']}: {facts['processor']}, {facts['python']}; {facts['meanwhile']}."
-    return "\n".join(["", "### Speed", "", told, "", *lines, ""])
+    said = [f"{note[0].upper()}{note[1:]}." for note in notes]
+    return "\n".join(["", "### Speed", "", " ".join([told, *said]), "", *lines, ""])
 
 
 def with_table(readme: str, table: str) -> str:

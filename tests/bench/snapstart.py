@@ -9,43 +9,44 @@ from __future__ import annotations
 import base64
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
-from botocore.config import Config
+from effort import Effort
 from rows import Row, Target, compared, interleaved
-from stage import EVENTS, INCLUDED, MEMORY_MB, SETTLE_S, TIMEOUT_S, Stage, environments, recycle
+from stage import (
+    EVENTS,
+    SETTLE_S,
+    Stage,
+    at_once,
+    deploy_gated,
+    environments,
+    recycle,
+    resident_mib,
+    wide_client,
+)
 
-from labkit.emulator.proc import children, proportional_bytes
+from labkit.emulator.proc import children
 
-MIB = 1024 * 1024
 FORKED = 10
-SLOW = "sklearn_slow"
-SLOWLY = """
-
-import time
-
-predict = handler
-
-
-def handler(event, context):
-    answer = predict(event, context)
-    time.sleep(1)  # so that calls at once do not share an environment
-    return answer
-"""
 WHAT = {"echo": None, "sklearn_price": Target(0.02)}
+MEMORY = {"echo": None, "numpy_price": None, "sklearn_price": Target(0.12)}
 
 
-def snap_start(stage: Stage, rounds: int) -> list[Row]:
-    """Restores, whole calls and memory. Publishes a version of the functions; run it when nothing else is measured."""
-    client = boto3.client("lambda", **stage.lab.connection, config=Config(max_pool_connections=2 * FORKED))
-    rows = []
+def snap_start(stage: Stage, effort: Effort) -> list[Row]:
+    """Restores and whole calls. Publishes a version of the functions; run it when nothing else is measured."""
+    client, rows = wide_client(stage.lab, FORKED), []
     for name, target in WHAT.items():
         snapshots(client, name)
-        rows += restores(stage, client, name, rounds=rounds, target=target)
-    rows.append(memory(stage, client, rounds=rounds))
+        rows += restores(stage, client, name, rounds=effort.memory_rounds, target=target)
     return rows
+
+
+def forked_memory(stage: Stage, effort: Effort) -> list[Row]:
+    """What ten forked environments add to their template, each, against one that was started plainly."""
+    client = wide_client(stage.lab, FORKED)
+    return [
+        memory(stage, client, handler, rounds=effort.memory_rounds, target=target) for handler, target in MEMORY.items()
+    ]
 
 
 def snapshots(client: Any, name: str) -> None:
@@ -70,7 +71,7 @@ def restores(stage: Stage, client: Any, name: str, *, rounds: int, target: Targe
         compared(f"{key}_{short}", f"{what}: {short}", "ms", rounds=measured["restored"], against=against,
                  floor=measured["cold"], target=goal)
         for key, what, against, measured, goal in (
-            ("restore", "SnapStart restore", "its own init", of[0], target),
+            ("restore", "restore", "its own init", of[0], target),
             ("restored_call", "call of a restored environment", "its own cold call", of[1], None),
         )
     ]  # fmt: skip
@@ -95,36 +96,32 @@ def end(stage: Stage, name: str) -> None:
     recycle(stage.lab, name)
 
 
-def memory(stage: Stage, client: Any, *, rounds: int) -> Row:
-    """What ten forked environments add to their template, each, against one that was started plainly."""
-    source = (stage.folder / "sklearn_price.py").read_text() + SLOWLY
-    include = INCLUDED["sklearn_price"]
-    stage.lab.deploy(SLOW, source, include=include, folder=stage.folder, memory_mb=MEMORY_MB, timeout_s=TIMEOUT_S)
-    snapshots(client, SLOW)
-    found = [(added_mib(stage, client, "1", FORKED), added_mib(stage, client, "$LATEST", 1)) for _ in range(rounds)]
-    return compared("memory_forked", "memory: each of ten forked sklearn environments", "MiB",
+def memory(stage: Stage, client: Any, handler: str, *, rounds: int, target: Target | None) -> Row:
+    name = deploy_gated(stage.lab, stage.folder, handler)
+    snapshots(client, name)
+    found = [
+        (added_mib(stage, client, name, "1", FORKED), added_mib(stage, client, name, "$LATEST", 1))
+        for _ in range(rounds)
+    ]
+    end(stage, name)
+    short = handler.partition("_")[0]
+    return compared(f"memory_forked_{short}", f"each of ten forked environments: {short}", "MiB",
                     rounds=[[forked] for forked, _ in found], against="a plain one",
-                    floor=[[plain] for _, plain in found], target=Target(0.12))  # fmt: skip
+                    floor=[[plain] for _, plain in found], target=target)  # fmt: skip
 
 
-def added_mib(stage: Stage, client: Any, qualifier: str, count: int) -> float:
+def added_mib(stage: Stage, client: Any, name: str, qualifier: str, count: int) -> float:
     """By so many environments that have answered, each: proportional set sizes of all, less those without them."""
-    end(stage, SLOW)
+    end(stage, name)
     alone = together(stage)
-    payload = json.dumps(EVENTS["sklearn_price"]).encode()
-
-    def call(_: int) -> None:
-        client.invoke(FunctionName=SLOW, Qualifier=qualifier, Payload=payload)["Payload"].read()
-
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(call, range(count)))
-    found = environments(stage.lab, SLOW)
+    at_once(stage.lab, client, name, folder=stage.folder, count=count, qualifier=qualifier)
+    found = environments(stage.lab, name)
     if len(found) != count:
-        raise RuntimeError(f"{SLOW}: {len(found)} environments for {count} calls at once")
+        raise RuntimeError(f"{name}: {len(found)} environments for {count} calls at once")
     return (together(stage) - alone) / count
 
 
 def together(stage: Stage) -> float:
     """Of all processes that the emulator has started, when they stand still."""
     time.sleep(SETTLE_S)
-    return proportional_bytes(children(stage.lab.status()["pid"])) / MIB
+    return resident_mib(*children(stage.lab.status()["pid"]))

@@ -17,10 +17,17 @@ import pytest
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("bench")]
 
 ROWS = {
-    "warm_echo", "warm_echo_boto3", "warm_sklearn", "tail_echo", "throughput_1", "throughput_8", "throughput_32",
-    "cold_echo", "cold_numpy", "cold_sklearn", "serve", "load_ext", "memory_emulator", "memory_environment",
-    "memory_forked", "restore_echo", "restored_call_echo", "restore_sklearn", "restored_call_sklearn", "simulation",
+    "warm_echo_fastapi", "warm_sklearn_fastapi", "warm_echo_boto3", "signing", "tail_echo",
+    "throughput_1", "throughput_8", "throughput_32", "cold_echo", "cold_numpy", "cold_sklearn",
+    "restore_echo", "restored_call_echo", "restore_sklearn", "restored_call_sklearn",
+    "serve", "load_ext", "moto_first", "moto_memory", "memory_emulator", "memory_after", "memory_flat",
+    "memory_environment_echo", "memory_environment_numpy", "memory_environment_sklearn",
+    "memory_forked_echo", "memory_forked_numpy", "memory_forked_sklearn",
+    "growth_functions_5", "growth_environments_3", "lesson", "simulation",
 }  # fmt: skip
+IF_INSTALLED = {"warm_echo_functions", "warm_sklearn_functions"}  # functions-framework is an extra of its own
+FACTS = {"date": "today", "processor": "P", "python": "CPython", "meanwhile": "quiet"}
+RUN = Path(__file__).with_name("run.py")
 NUMBERS = ("value", "low", "high", "against_value", "ratio", "ratio_low", "ratio_high")
 
 
@@ -38,8 +45,8 @@ def run(tmp_path_factory):
     """A quick run: what it printed, its rows by key, and the mark that its processes inherited."""
     results, mark = tmp_path_factory.mktemp("bench") / "results.json", uuid.uuid4().hex
     finished = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("run.py")), "--quick", "--json", str(results)],
-        env={**os.environ, "BENCH_MARK": mark}, capture_output=True, text=True, timeout=300,
+        [sys.executable, str(RUN), "--quick", "--json", str(results)],
+        env={**os.environ, "BENCH_MARK": mark}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     return finished.stdout, {row["key"]: row for row in json.loads(results.read_text())["rows"]}, mark
@@ -47,7 +54,7 @@ def run(tmp_path_factory):
 
 def test_a_quick_run_reports_every_row_with_finite_numbers(run):
     printed, found, _ = run
-    assert set(found) == ROWS
+    assert set(found) - IF_INSTALLED == ROWS
     for row in found.values():
         assert all(math.isfinite(row[name]) and row[name] > 0 for name in NUMBERS), row
         assert row["low"] <= row["value"] <= row["high"], row
@@ -75,5 +82,50 @@ def test_the_table_stands_in_its_place_in_the_readme(rows):
 def test_a_row_of_the_table_has_median_ratio_target_and_verdict(rows):
     ours, floor = [[2.0], [2.0]], [[1.0], [1.0]]
     row = rows.compared("k", "calls", "ms", rounds=ours, against="floor", floor=floor, target=rows.Target(3))
-    facts = {"date": "today", "processor": "P", "python": "CPython", "meanwhile": "quiet"}
-    assert "| calls | 2.0 ms | floor: 1.0 ms | 2.00 | ≤ 3 × | met |" in rows.markdown([row], facts)
+    table = rows.markdown({"Speed of calls": [row]}, FACTS)
+    assert "| calls | 2.0 ms | floor: 1.0 ms | 2.00 | ≤ 3 × | met |" in table
+    assert "| **Speed of calls** |" in table
+
+
+def test_the_table_says_what_was_not_measured(rows):
+    assert "busy. Not measured: a peer." in rows.markdown({}, {**FACTS, "meanwhile": "busy"}, ["not measured: a peer"])
+
+
+@pytest.mark.parametrize(("more", "met"), [(40, True), (41, False)])
+def test_a_target_can_be_about_what_is_added_to_the_floor(rows, more, met):
+    target = rows.Target(40, of="added")
+    row = rows.compared("k", "calls", "µs", rounds=[[300.0 + more]], against="floor", floor=[[300.0]], target=target)
+    assert (row.met, row.target) == (met, "≤ 40 µs more")
+
+
+def test_a_part_that_does_not_exist_is_refused_by_name():
+    finished = subprocess.run([sys.executable, str(RUN), "--only", "warmth"], capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert "'warmth'" in finished.stderr
+    assert "warm calls" in finished.stderr
+
+
+def test_a_table_of_a_part_does_not_go_into_the_readme():
+    finished = subprocess.run([sys.executable, str(RUN), "--only", "warm", "--readme"], capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert "whole run" in finished.stderr
+
+
+STACKS = """\
+main (labkit/emulator/server.py:1);Runner.run (asyncio/runners.py:86);__call__ (/x/site-packages/labkit/emulator/http.py:40) 30
+main (labkit/emulator/server.py:1);Runner.run (asyncio/runners.py:86);__call__ (labkit/emulator/http.py:40);digest (hmac.py:9) 10
+_worker (concurrent/futures/thread.py:69) 99
+"""
+
+
+def test_a_flame_graph_is_summed_up_by_function_and_module_of_the_loop():
+    code = "import sys, flames; print(flames.text(flames.summary(sys.stdin)))"
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=RUN.parent, input=STACKS, capture_output=True, text=True, check=True
+    )
+    own, under, modules = finished.stdout.split("\n\n")[1:]
+    assert "40 samples of the loop, 99 of other threads" in finished.stdout
+    assert " 75.0 %  labkit.emulator.http:__call__" in own
+    assert "100.0 %  labkit.emulator.http:__call__" in under
+    assert "server" not in under
+    assert " 25.0 %  hmac" in modules.splitlines()[2]
