@@ -7,6 +7,7 @@ LabkitError
 |   |-- PayloadUnreadable         neither JSON nor an expression
 |   |-- UnknownFunction           with the nearest name
 |   |-- BadMagicLine              an option that does not exist, twice, or without its value
+|   |-- BadTrigger                no source that could call a function
 |   |-- BadDuration               neither `2m` nor a number of seconds
 |   |-- BadRoute                  no method and path of an API
 |   |-- BadLoad                   a load, a distribution or a limit that cannot be simulated
@@ -158,6 +159,13 @@ class UnknownFunction(NotebookError):
 
 class BadMagicLine(NotebookError):
     hint = "`%magic?` shows every option."
+
+
+class BadTrigger(NotebookError):
+    hint = (
+        "A source is s3://BUCKET/PREFIX, sqs:QUEUE, sns:TOPIC, dynamodb:TABLE, kinesis:STREAM, rate(5 minutes), "
+        'cron(0 8 * * ? *), or a pattern of events such as {"source": ["shop"]}.'
+    )
 
 
 class BadDuration(NotebookError):

@@ -242,3 +242,16 @@ class Outcomes:
     def __repr__(self) -> str:
         labels = ", ".join(f"{s.label}: {len(s.cold)} cold, {len(s.warm)} warm" for s in self.series)
         return f"<Outcomes {labels}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What calls a function: a source, by its ARN, and the calls of boto3 that connected the two."""
+
+    function_name: str
+    source: str
+    source_arn: str
+    calls: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Trigger {self.source} calls {self.function_name}>"

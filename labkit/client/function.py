@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LoadTest
-from labkit.model import Outcome, Outcomes
+from labkit.model import Outcome, Outcomes, Trigger
 from labkit.power import MEMORY_MB, PowerTuning
 from labkit.simulation import Simulation
 
@@ -73,6 +73,10 @@ class DeployedFunction:
     def function_url(self, *, auth: str = "NONE", invoke_mode: str = "BUFFERED") -> str:
         """An HTTP address that any program can call; see Lab.function_url."""
         return self._lab().function_url(self.name, auth=auth, invoke_mode=invoke_mode)
+
+    def trigger(self, source: str, **options: Any) -> Trigger:
+        """Has a bucket, a queue, a schedule ... call it; see Lab.trigger."""
+        return self._lab().trigger(self.name, source, **options)
 
     def logs(self) -> list[tuple[str, str]]:
         """Log streams, oldest first: (name, text)."""

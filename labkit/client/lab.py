@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import base64
-import json
 import os
 import sys
 import threading
@@ -26,14 +25,16 @@ from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
 from labkit.client.function import DeployedFunction
 from labkit.client.loadtest import live
 from labkit.client.package import build, code_sha256, module_name, pinned, shipped_modules
+from labkit.client.payload import as_json, decoded, function_error
 from labkit.client.power import CALLS, calibrated
 from labkit.client.process import EmulatorProcess
 from labkit.client.source import analyse
+from labkit.client.triggers import Account, Wish, connect
 from labkit.distributions import Distribution
-from labkit.errors import EmulatorLost, NoClock, PayloadUnreadable
+from labkit.errors import EmulatorLost, NoClock
 from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace
+from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace, Trigger
 from labkit.power import MEMORY_MB, PowerTuning, checked
 from labkit.settings import Settings
 from labkit.simulate import Limits, simulate
@@ -319,6 +320,23 @@ class Lab:
         """An API whose routes run these functions, deployed anew at each call; `kind` is REST or HTTP; see Api."""
         return deployed_api(self, name, routes, kind)
 
+    def trigger(
+        self, name: str, source: str, *, suffix: str = "", batch_size: int | None = None, window_s: int | None = None
+    ) -> Trigger:
+        """Has something call a function from now on; what the source needs and is not there is made.
+
+        `source`: s3://BUCKET/PREFIX (objects that are created there, with `suffix`), sqs:QUEUE, sns:TOPIC,
+        dynamodb:TABLE, kinesis:STREAM, rate(5 minutes), cron(0 8 * * ? *), or a pattern of events as JSON.
+        `batch_size` records at most, waited for at most `window_s` seconds, of queues and streams.
+        Raises BadTrigger, DeployFailed with AWS's words.
+
+        >>> lab.trigger("resize", "s3://photos/raw/", suffix=".png")
+        <Trigger s3://photos/raw/ calls resize>
+        """
+        function = self.function(name)
+        wish = Wish(name, function.arn, function.timeout_s, source, suffix, batch_size, window_s)
+        return connect(Account(self.boto3), wish)
+
     def _unless_there(self, operation: str, **params: Any) -> dict[str, Any]:
         """One operation that makes something; an empty answer if it exists already."""
         try:
@@ -372,9 +390,9 @@ class Lab:
     def _outcome(self, name: str, answer: Mapping[str, Any]) -> Outcome:
         request_id = answer["ResponseMetadata"]["RequestId"]
         body = answer["Payload"].read()
-        payload = _decoded(body)
+        payload = decoded(body)
         failed = "FunctionError" in answer
-        error = _function_error(payload) if failed else None
+        error = function_error(payload) if failed else None
         timed_out = error is not None and error.error_type == "Sandbox.Timedout"
         return Outcome(
             name,
@@ -557,40 +575,6 @@ class Lab:
         >>> lab.boto3("s3").create_bucket(Bucket="photos")
         """
         return self._live().boto3(service)
-
-
-def as_json(event: object) -> bytes:
-    """The event as it goes over the wire. Raises PayloadUnreadable."""
-    try:
-        return json.dumps({} if event is None else event, default=_plain, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
-        raise PayloadUnreadable(f"This event cannot be sent as JSON: {error}.") from None
-
-
-def _plain(value: Any) -> object:
-    """numpy's arrays and scalars, pandas' series: everything that can list itself."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _decoded(body: bytes) -> object:
-    """JSON if it is JSON that Python can read, else the bytes."""
-    try:
-        return json.loads(body) if body else None
-    except (ValueError, RecursionError):
-        return body
-
-
-def _function_error(payload: object) -> FunctionError:
-    if not isinstance(payload, dict):
-        return FunctionError("Unhandled", str(payload))
-    return FunctionError(
-        error_type=str(payload.get("errorType", "Unhandled")),
-        message=str(payload.get("errorMessage", "")),
-        stack_trace=tuple(map(str, payload.get("stackTrace") or ())),
-        request_id=str(payload.get("requestId", "")),
-    )
 
 
 def _differs(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

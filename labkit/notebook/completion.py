@@ -11,8 +11,9 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 if TYPE_CHECKING:
     from labkit.notebook.magics import LabMagics
 
-NAMED = ("invoke", "coldstart", "simulate", "loadtest", "power", "logs")
-_LINE = re.compile(r"(?:^|=\s*)%{1,2}(function|invoke|coldstart|simulate|loadtest|power|functions|logs|lab)\s+(.*)$")
+NAMED = ("invoke", "coldstart", "simulate", "loadtest", "power", "logs", "trigger")
+_ALL = "|".join(("function", "functions", "lab", *NAMED))
+_LINE = re.compile(rf"(?:^|=\s*)%{{1,2}}({_ALL})\s+(.*)$")
 
 
 def matcher(magics: LabMagics) -> Callable[[CompletionContext], SimpleMatcherResult]:

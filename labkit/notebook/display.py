@@ -12,6 +12,7 @@ from IPython.display import DisplayHandle, display
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.loadtest import LiveLoad, LoadTest
+from labkit.model import Trigger
 from labkit.power import PowerTuning
 from labkit.show import data, html, text
 from labkit.simulation import Simulation
@@ -134,6 +135,7 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     Simulation: {"text/plain": text.simulation, "text/html": _simulation_html, data.MIME: data.simulation},
     LoadTest: {"text/plain": text.loadtest, "text/html": _loadtest_html, data.MIME: data.loadtest},
     PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
+    Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},
 }
 

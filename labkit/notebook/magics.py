@@ -15,6 +15,7 @@ from labkit.client.durations import seconds_of
 from labkit.errors import BadMagicLine, InvocationFailed, nearest
 from labkit.load import PATTERNS, pattern
 from labkit.loadtest import LoadTest
+from labkit.model import Trigger
 from labkit.notebook import cells, grammar
 from labkit.notebook.display import LiveView, Progress, Shown
 from labkit.power import MEMORY_MB, STRATEGIES, PowerTuning
@@ -247,6 +248,28 @@ class LabMagics(Magics):
         a = grammar.parse(self.logs, line)
         streams = [(name, log.splitlines()[-a.n :]) for name, log in self.lab_of_kernel.logs(a.name)]
         return Shown(streams, text.logs(streams), html.logs(streams))
+
+    @magic_arguments()
+    @argument("name", help="the function's name")
+    @argument("--suffix", default="", metavar="TEXT", help="of a bucket: only objects whose key ends like this")
+    @argument("--batch", type=int, metavar="N", help="of a queue or stream: at most so many records a call")
+    @argument("--window", type=int, metavar="SECONDS", help="of a queue or stream: how long a batch is waited for")
+    @no_var_expand
+    @line_magic
+    def trigger(self, line: str) -> Trigger:
+        """Have something call a function: a bucket, a queue, a topic, a table, a stream, a schedule, a pattern.
+
+        After the options comes the source. What it needs and is not there is made; the calls of boto3 are shown.
+
+        Example::
+
+            %trigger resize --suffix .png s3://photos/raw/
+            %trigger settle --batch 100 --window 5 sqs:orders
+            %trigger report rate(5 minutes)
+            %trigger notify {"source": ["shop"]}
+        """
+        a, source = grammar.parse_with_payload(self.trigger, line)
+        return self.lab_of_kernel.trigger(a.name, source, suffix=a.suffix, batch_size=a.batch, window_s=a.window)
 
     @magic_arguments()
     @argument("action", nargs="?", default="status", help="status (default), stop, restart or advance")

@@ -16,6 +16,7 @@ from labkit.show.measures import Series, Summary
 from labkit.simulation import Simulation
 
 COLD_START_QUESTION = "Where does the first call spend its time?"
+TRIGGER_CALLS = "Arranged by these calls of boto3, which on AWS are the same:"
 NOTHING_DEPLOYED = "No function is deployed yet. Begin a cell with %%function NAME to deploy one."
 NO_LOG_LINES = "There are no log lines yet: they appear when the function has been called."
 

@@ -14,7 +14,7 @@ from html import escape
 from textwrap import dedent
 
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import Outcome, Outcomes
+from labkit.model import Outcome, Outcomes, Trigger
 from labkit.power import PowerTuning
 from labkit.show import calls, cards, words
 from labkit.show import loadtest as load
@@ -46,6 +46,12 @@ def function(f: Deployed) -> str:
 def functions(deployed: Sequence[Deployed]) -> str:
     """A table of deployed functions, by name."""
     return _table(cards.functions_table(deployed)) if deployed else _paragraph(cards.NOTHING_DEPLOYED)
+
+
+def trigger(t: Trigger) -> str:
+    """What calls a function from now on, and how that was arranged."""
+    said = _paragraph(f"{t.source} calls {t.function_name} ({t.source_arn}).")
+    return _block([said, _paragraph(cards.TRIGGER_CALLS, small=True), _pre(t.calls)] if t.calls else [said])
 
 
 def outcome(o: Outcome) -> str:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import Outcome, Outcomes
+from labkit.model import Outcome, Outcomes, Trigger
 from labkit.power import PowerTuning
 from labkit.show import calls, cards
 from labkit.show import loadtest as load
@@ -26,6 +26,12 @@ def function(f: Deployed) -> str:
 def functions(deployed: Sequence[Deployed]) -> str:
     """A table of deployed functions, by name."""
     return _join(_table(cards.functions_table(deployed))) if deployed else cards.NOTHING_DEPLOYED
+
+
+def trigger(t: Trigger) -> str:
+    """What calls a function from now on, and how that was arranged."""
+    calls = [cards.TRIGGER_CALLS, *(f"  {call}" for call in t.calls)] if t.calls else []
+    return _join([f"{t.source} calls {t.function_name} ({t.source_arn})", *calls])
 
 
 def outcome(o: Outcome) -> str:

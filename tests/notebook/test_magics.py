@@ -14,6 +14,7 @@ from labkit.errors import (
     BadDuration,
     BadLoad,
     BadMagicLine,
+    BadTrigger,
     InvocationFailed,
     MissingInclude,
     NoHandler,
@@ -301,3 +302,27 @@ def test_a_killed_emulator_is_announced_and_replaced(empty_shell, wait_dead, cap
     capsys.readouterr()
     assert empty_shell.run("%invoke echo 1").payload == 1
     assert "The lab's emulator was killed by signal 9" in capsys.readouterr().out
+
+
+def test_trigger_has_a_queue_call_the_function(shell):
+    shell.run(ECHO)
+    trigger = shell.run("%trigger echo --batch 5 sqs:orders")
+    assert trigger.source_arn.endswith(":orders")
+    [mapping] = shell.names["echo"].lab.boto3("lambda").list_event_source_mappings()["EventSourceMappings"]
+    assert (mapping["BatchSize"], mapping["EventSourceArn"]) == (5, trigger.source_arn)
+    shown = shell.show(trigger)
+    assert "sqs:orders calls echo" in shown["text/plain"]
+    assert "lambda.create_event_source_mapping(" in shown["text/html"]
+    shell.names["echo"].lab.boto3("lambda").delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def test_trigger_takes_a_pattern_as_it_is(shell):
+    shell.run(ECHO)
+    trigger = shell.run('%trigger echo {"source": ["$shop"], "detail-type": ["sold"]}')
+    assert '\'{"source": ["$shop"], "detail-type": ["sold"]}\'' in trigger.calls[0]
+
+
+def test_trigger_says_what_a_source_looks_like(shell):
+    shell.run(ECHO)
+    with pytest.raises(BadTrigger, match="s3://BUCKET/PREFIX"):
+        shell.run("%trigger echo photos")
