@@ -82,8 +82,6 @@ class FrontDoor:
         headers: Headers = dict(scope["headers"])
         if not is_loopback(headers.get(b"host", b"")):
             await respond(send, 403, REFUSED, NOT_HERE)
-        elif is_invocation(request := request_of(scope)):
-            await self._invocation(request, receive, send)
         elif self._apis and self._apis.wanted(scope, headers.get(b"host", b"")):
             await self._apis(scope, receive, send)
         elif self._others and self._is_for_others(scope, headers, scope["path"]):
@@ -97,15 +95,6 @@ class FrontDoor:
 
     # --- invocations
 
-    async def _invocation(self, request: Request, receive: Receive, send: Send) -> None:
-        """The same as an exchange of its own does, for an application before this one."""
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        if refusal := self.early(request):
-            answered.set_result(refusal)
-        else:
-            self.invoke(request, await body_of(receive), answered.set_result)
-        await respond(send, *await answered)
-
     def early(self, request: Request) -> Answer | None:
         """The refusal of an invocation whose body need not be read."""
         headers = dict(request.headers)
@@ -115,7 +104,7 @@ class FrontDoor:
             try:
                 self._verifier.check_claim(request.query, request.headers, time.time())
             except ServiceError as error:
-                return self._refusal(error)
+                return self.refusal(error)
         return None
 
     def invoke(self, request: Request, body: bytes, answer: Callable[[Answer], None]) -> None:
@@ -123,9 +112,9 @@ class FrontDoor:
         try:
             begun = self._begin(request, headers, body)
         except ServiceError as error:
-            answer(self._refusal(error))
+            answer(self.refusal(error))
         except Exception as error:
-            answer(self._refusal(fault(error)))
+            answer(self.refusal(fault(error)))
         else:
             tail = headers.get(b"x-amz-log-type") == b"Tail"
             if begun.result is None:
@@ -155,22 +144,16 @@ class FrontDoor:
         try:
             result = ended.result()
         except ServiceError as error:
-            answer(self._refusal(error))
+            answer(self.refusal(error))
         except Exception as error:
-            answer(self._refusal(fault(error)))
+            answer(self.refusal(fault(error)))
         else:
             answer(Answer(begun.status, _fields(begun, result, tail=tail), result.payload))
 
-    def _refusal(self, error: ServiceError) -> Answer:
+    def refusal(self, error: ServiceError) -> Answer:
+        """What Lambda's API answers to an error."""
         reply = self._wire.error(error, str(uuid.uuid4()))
         return Answer(reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
-
-
-def request_of(scope: Scope) -> Request:
-    """The head of a request that came by ASGI."""
-    return Request(
-        scope["method"], scope["raw_path"], scope["query_string"], scope["headers"], scope["http_version"], True
-    )
 
 
 def is_invocation(request: Request) -> bool:
