@@ -21,6 +21,7 @@ LabkitError
     |-- PolicyLengthExceeded  ProvisionedConcurrencyNotFound  CodeSigningConfigNotFound
     |-- ServiceFault  UnknownOperation  NotImplementedHere
     |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
+    |-- AccessDenied  ExpiredToken  ServiceUnavailable  KmsAccessDenied  KmsDisabled  KmsNotFound
 """
 
 from __future__ import annotations
@@ -417,3 +418,48 @@ class UnrecognizedClient(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("The security token included in the request is invalid.")
+
+
+class AccessDenied(ServiceError):
+    """IAM is enforced, and no policy allows it."""
+
+    code, status = "AccessDeniedException", 403
+    hint = "Give the role or user a policy with this action and resource."
+
+
+class ExpiredToken(ServiceError):
+    """A session's time is over."""
+
+    code, status = "ExpiredTokenException", 403
+    hint = "Assume the role again."
+
+    def __init__(self, message: str = "The security token included in the request is expired") -> None:
+        super().__init__(message)
+
+
+class ServiceUnavailable(ServiceError):
+    """What has to be asked before an answer does not answer."""
+
+    code, status, fault = "ServiceUnavailableException", 503, "Server"
+    hint = "The emulator's log says why the mocked account did not start."
+
+
+class KmsAccessDenied(ServiceError):
+    """A function's role may not decrypt the function's environment variables."""
+
+    code, status, fault = "KMSAccessDeniedException", 502, "Server"
+    hint = "Give the role kms:Decrypt on the function's key."
+
+
+class KmsDisabled(ServiceError):
+    """The key of a function's environment variables is disabled."""
+
+    code, status, fault = "KMSDisabledException", 502, "Server"
+    hint = "Enable the key, or give the function another one."
+
+
+class KmsNotFound(ServiceError):
+    """The key of a function's environment variables does not exist."""
+
+    code, status, fault = "KMSNotFoundException", 502, "Server"
+    hint = "Give the function a key that exists."

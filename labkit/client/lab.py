@@ -68,7 +68,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Lab:
-    """A lab on this machine, or attached to `endpoint`.
+    """A lab on this machine, or attached to `endpoint`. With `iam`, functions may do what their roles allow.
 
     >>> with Lab() as lab:
     ...     lab.deploy("hello", "def handler(event, context): return 'hello ' + event['name']")
@@ -80,12 +80,14 @@ class Lab:
         self,
         endpoint: str = "",
         *,
+        iam: bool = False,
         settings: Settings | None = None,
         notice: Callable[[str], None] = _warn,
     ) -> None:
         known = settings or Settings.from_environment(os.environ)
         self._attached = endpoint or known.endpoint
         self._settings = known if self._attached else known.with_credentials()
+        self._options = ("--iam",) if iam else ()
         self._notice = notice
         self._process: EmulatorProcess | None = None
         self._endpoint: Endpoint | None = None
@@ -125,6 +127,7 @@ class Lab:
                 access_key_id=self._settings.access_key_id,
                 secret_access_key=self._settings.secret_access_key,
                 account_concurrency=self._settings.account_concurrency,
+                options=self._options,
             )
             url = self._process.endpoint
         self._endpoint = Endpoint(url, self._settings)

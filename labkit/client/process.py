@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -27,12 +28,14 @@ LAST_WORDS = 2000
 class EmulatorProcess:
     """A running emulator, which takes what these credentials sign. `endpoint` is its address."""
 
-    def __init__(self, *, access_key_id: str, secret_access_key: str, account_concurrency: int) -> None:
+    def __init__(
+        self, *, access_key_id: str, secret_access_key: str, account_concurrency: int, options: Sequence[str] = ()
+    ) -> None:
         # it lives as long as the process; the emulator keeps it short
         self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         # -P: the notebook's folder is not a place that handlers import from
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "labkit.emulator", "--port", "0", "--parent-pipe"],
+            [sys.executable, "-P", "-m", "labkit.emulator", "--port", "0", "--parent-pipe", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.emulator.changes import Changes
 from labkit.emulator.dispatcher import Dispatcher
@@ -13,6 +13,9 @@ from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.signing import Presigner
 from labkit.emulator.store import Store
+
+if TYPE_CHECKING:
+    from labkit.emulator.execution_role import ExecutionRole
 
 Params = Mapping[str, Any]
 
@@ -33,6 +36,8 @@ class Account:
     """Puts an asynchronous invocation into the queue. Raises the ServiceErrors of the Invoke operation."""
     presign: Presigner | None = None
     store: Store | None = None
+    role_checks: ExecutionRole | None = None
+    """With `--iam`: whether a role may do what a configuration asks of it."""
 
     def keep(self, names: Iterable[tuple[str, str]]) -> None:
         """Writes these records, by kind and name, as they are now; without a store, nothing."""

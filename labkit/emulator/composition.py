@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
 from labkit.emulator.account import Account
 from labkit.emulator.changes import Changes
@@ -16,7 +17,7 @@ from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
 from labkit.emulator.environments import Workshop
 from labkit.emulator.forwarding import Forwarding
-from labkit.emulator.http import FrontDoor
+from labkit.emulator.http import App, FrontDoor
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.operations import concurrency, provisioned
 from labkit.emulator.operations.code import object_reader
@@ -35,12 +36,16 @@ from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
 from labkit.settings import Settings, new_key_id
 
+if TYPE_CHECKING:
+    from labkit.emulator.admission import Admission
+    from labkit.emulator.enforcement import Enforcement
+
 
 @dataclass(frozen=True, slots=True)
 class Composition:
     """A running emulator without its socket: `app` answers requests."""
 
-    app: FrontDoor
+    app: App
     dispatcher: Dispatcher
     services: Services
     templates: Templates
@@ -65,7 +70,9 @@ class Composition:
             self.store.close()
 
 
-def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | None, *, signed: bool) -> Composition:
+def composed(
+    settings: Settings, endpoint: str, scratch: Path, store: Store | None, *, signed: bool, iam: bool = False
+) -> Composition:
     """Everything, with what the store holds; without one, in the scratch folder and in memory."""
     user = Credentials(settings.access_key_id, settings.secret_access_key)
     role = Credentials(new_key_id("ASIA"), token_urlsafe(30), token_urlsafe(90))
@@ -76,14 +83,17 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     recorder, clock, wire = Recorder(), Clock(ahead_s=contents.ahead_s), Wire()
     services = Services(scratch, account_id=settings.account_id)
     clients = Clients(endpoint, user, region=settings.region)
-    workshop = Workshop(settings, role, recorder, packages, scratch / "environments")
+    enforcement = _enforcement(services, clients, verifier, user) if iam and verifier else None
+    credentials = enforcement.credentials if enforcement else lambda version: role
+    workshop = Workshop(settings, credentials, recorder, packages, scratch / "environments")
     templates = Templates(workshop.template)
     dispatcher = Dispatcher(
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
         workshop.environments(templates.of),
         templates,
     )
-    invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
+    admission = enforcement.admission(dispatcher) if enforcement else dispatcher
+    invoker, queue = _invoking(registry, admission, clock, clients, store)
     account = Account(
         registry,
         packages,
@@ -95,10 +105,13 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         lambda reference, payload: invoker.invoke(reference, payload, kind=InvocationType.EVENT),
         Presigner(user, settings.region) if signed else None,
         store,
+        enforcement.role_checks if enforcement else None,
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    app = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    app: App = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    if enforcement:
+        app = enforcement.gate(app, wire, registry, clock.now)
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:
@@ -106,8 +119,14 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     return Composition(app, dispatcher, services, templates, queue, store)
 
 
+def _enforcement(services: Services, clients: Clients, verifier: Verifier, owner: Credentials) -> Enforcement:
+    from labkit.emulator.enforcement import Enforcement  # a cold path: most labs let everybody do everything
+
+    return Enforcement(services, clients, verifier, owner)
+
+
 def _invoking(
-    registry: Registry, dispatcher: Dispatcher, clock: Clock, clients: Clients, store: Store | None
+    registry: Registry, dispatcher: Dispatcher | Admission, clock: Clock, clients: Clients, store: Store | None
 ) -> tuple[Invoker, EventQueue]:
     """The invoker and its queue, which needs the invoker in turn: a destination may be a function."""
     ways = Ways(

@@ -31,7 +31,8 @@ class Workshop:
     """Makes environments and SnapStart's templates, of the same parts, in `folder`."""
 
     settings: Settings
-    role: Credentials
+    credentials: Callable[[FunctionVersion], Credentials]
+    """What a version's environments sign with."""
     recorder: Recorder
     packages: PackageStore
     folder: Path
@@ -88,7 +89,9 @@ class Workshop:
         opt = self.packages.opt_of([layer.package for layer in version.layers])
         paths = (*(module_folders(opt) if opt else ()), *OWN_PATHS)
         kind = initialization_type(version, provisioned=provisioned)
-        variables = process_variables(version, region=self.settings.region, credentials=self.role, opt=opt, paths=paths)
+        variables = process_variables(
+            version, region=self.settings.region, credentials=self.credentials(version), opt=opt, paths=paths
+        )
         return Parts(
             paths,
             {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": kind},

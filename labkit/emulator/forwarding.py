@@ -30,7 +30,11 @@ Headers = Mapping[bytes, bytes]
 CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")
 OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
 # of one connection only (RFC 9110, section 7.6.1), or answered by the front door already
-NOT_PASSED_ON = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect"})
+NOT_PASSED_ON = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect"}
+) | {
+    b"x-labkit-inside"  # what only the emulator itself may ask (services.py)
+}
 NOT_PASSED_BACK = NOT_PASSED_ON | {b"transfer-encoding", b"date", b"server"}
 UNKNOWN_KEY = "The AWS Access Key Id you provided does not exist in our records."
 UNKNOWN_TOKEN = "The security token included in the request is invalid."

@@ -23,6 +23,8 @@ from typing import Any
 from labkit.emulator.conditions import Context, arn_like, like, meets, texts
 
 ANY = "*"
+UNKNOWN = ""
+"""A resource that nobody knows: what allows the action allows it there, and only a refusal of all refuses it."""
 READS_VARIABLES = "2012-10-17"
 
 
@@ -112,7 +114,10 @@ def fits(statement: Statement, asked: Asked) -> bool:
     named = any(like(asked.action, pattern, ignore_case=True) for pattern in statement.actions)
     if named is statement.all_actions_but:
         return False
-    meant = any(_is(asked.resource, pattern, context) for pattern in statement.resources)
+    if asked.resource == UNKNOWN:
+        meant = ANY in statement.resources or statement.allows is not statement.all_resources_but
+    else:
+        meant = any(_is(asked.resource, pattern, context) for pattern in statement.resources)
     return meant is not statement.all_resources_but and meets(statement.condition, asked.context)
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,9 @@ from labkit.emulator.streaming import ResponseStream
 from labkit.emulator.wire import check_event
 from labkit.errors import InvalidParameterValue, InvalidRequestContent, RequestTooLarge
 from labkit.model import EVENT_PAYLOAD_BYTES, SYNC_PAYLOAD_BYTES, InvocationType
+
+if TYPE_CHECKING:
+    from labkit.emulator.admission import Admission
 
 KINDS = tuple(kind.value for kind in InvocationType)
 IDS_AT_ONCE = 256
@@ -53,7 +57,7 @@ class Begun:
 class Invoker:
     """See the module's docstring."""
 
-    def __init__(self, registry: Registry, dispatcher: Dispatcher, queue: EventQueue, clock: Clock) -> None:
+    def __init__(self, registry: Registry, dispatcher: Dispatcher | Admission, queue: EventQueue, clock: Clock) -> None:
         self._registry = registry
         self._dispatcher = dispatcher
         self._queue = queue

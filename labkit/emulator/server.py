@@ -28,7 +28,10 @@ DEFAULT_PORT = 4566
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`labkit serve`. Prints the endpoint, alone on the first line of standard output, when it answers."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.iam and args.unsigned:
+        parser.error("--iam needs signatures, which --unsigned does not look at")
     try:
         settings = Settings.from_environment(os.environ)
         store = Store(args.state, account_id=settings.account_id, region=settings.region) if args.state else None
@@ -55,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--unsigned", action="store_true", help="take requests without a valid signature, from any user of this machine"
+    )
+    parser.add_argument(
+        "--iam", action="store_true", help="enforce IAM: functions may do what their roles allow, users what theirs do"
     )
     parser.add_argument(
         "--parent-pipe", action="store_true", help="end when standard input closes, with the process that started this"
@@ -119,7 +125,7 @@ async def _serve(
     adopt_orphans()
     settings = given.with_credentials()
     endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    lab = composed(settings, endpoint, scratch, store, signed=not options.unsigned)
+    lab = composed(settings, endpoint, scratch, store, signed=not options.unsigned, iam=options.iam)
     ended = asyncio.Event()
     parent_pid = os.getppid() if options.parent_pipe else 0
     ticking = asyncio.create_task(keep_time(lambda: _tick(lab, ended, parent_pid)))

@@ -7,13 +7,15 @@ the next use starts another. The pipe to its standard input is its life: its end
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import site
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from labkit.errors import ServicesNotStarted
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 START_S = 60.0
 STOP_S = 2.0
 READY = b"ready\n"
+INSIDE = ((b"x-labkit-inside", b"1"),)  # never passed on for anybody else
+OK = 200
 SOCKET_PATH_BYTES = 100  # 104 with its end on macOS, 108 on Linux
 
 
@@ -58,6 +62,14 @@ class Services:
             self._starting = asyncio.create_task(self._start())
         running = await asyncio.shield(self._starting)  # who does not want to wait any more stops nobody else's start
         return running.pool
+
+    async def ask(self, page: str, **params: str) -> Any:
+        """What moto's process knows beside AWS's API (`mockaws/identities.py`). Raises ServicesNotStarted."""
+        pool = await self.reached()
+        answer = await pool.request("GET", f"http://localhost/_labkit/{page}?{urlencode(params)}", headers=INSIDE)
+        if answer.status != OK:
+            raise ServicesNotStarted(f"The mocked account answered {answer.status} to a question about {params}.")
+        return json.loads(answer.content)
 
     def _over(self, starting: asyncio.Task[_Running]) -> bool:
         """Whether there must be another start: this one failed, or what it started has died, which is said."""

@@ -124,6 +124,7 @@ class Verifier:
         self._credentials = {known.access_key_id: known for known in credentials}
         self._region = region
         self._service = service
+        self._as_sent = service == "s3"  # it signs paths as they are sent, and the hash that the client says
         self._keys: dict[bytes, _SigningKey] = {}
 
     def check(self, method: str, raw_path: bytes, query: bytes, headers: Headers, body: bytes, now: float) -> None:
@@ -135,8 +136,12 @@ class Verifier:
         claim, pairs, signed, key = self.check_claim(query, headers, now)
         if claim.presigned:
             pairs = [pair for pair in pairs if pair[0] != b"X-Amz-Signature"]
-        payload = claim.payload if claim.payload == UNSIGNED_PAYLOAD else _hashed(body)
-        path, parameters = canonical_path(raw_path), canonical_query(pairs) if pairs else b""
+        if self._as_sent:
+            path, payload = raw_path, claim.payload or UNSIGNED_PAYLOAD
+        else:
+            path = canonical_path(raw_path)
+            payload = claim.payload if claim.payload == UNSIGNED_PAYLOAD else _hashed(body)
+        parameters = canonical_query(pairs) if pairs else b""
         request = b"\n".join((method.encode(), path, parameters, signed, claim.signed_headers, payload))
         text = b"\n".join((ALGORITHM, claim.stamp, key.scope, _hashed(request)))
         if not hmac.compare_digest(hmac.digest(key.key, text, "sha256").hex().encode(), claim.signature):
@@ -159,6 +164,15 @@ class Verifier:
         if key.date != claim.stamp[:8]:
             raise InvalidSignature(_date_mismatch(key.date.decode(), claim.stamp.decode()))
         return claim, pairs, signed, key
+
+    def admit(self, credentials: Credentials) -> None:
+        """These are known from now on."""
+        self._credentials[credentials.access_key_id] = credentials
+
+    def forget(self, access_key_id: str) -> None:
+        """These are not known any more, nor the signing keys made of them."""
+        if self._credentials.pop(access_key_id, None):
+            self._keys.clear()
 
     def knows(self, access_key_id: str) -> bool:
         """Whether there are such credentials."""
@@ -199,6 +213,12 @@ class Verifier:
         if date != stamp[:8]:
             found += _date_mismatch(date, stamp)
         return found
+
+
+def claimed(query: bytes, headers: Headers) -> list[str]:
+    """Key id, date, region, service and terminator that a request says it is signed with. Raises as `check` does."""
+    claim = _claim(_by_name(headers), _decoded(query) if query else [])
+    return _text(claim.credential).rstrip("/").split("/")
 
 
 def _claim(fields: Mapping[bytes, bytes], pairs: list[tuple[bytes, bytes]]) -> Claim:

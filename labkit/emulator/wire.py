@@ -91,16 +91,12 @@ class Wire:
         self._operations: dict[str, Operation] = {}
         self._exceptions: dict[str, Any] = {n: s for n, s in self._shapes.items() if s.get("exception")}
         self._constraints = Constraints()
-        self._root = _route_tree(self._described)
+        self._routes = Routes(self._described)
         self.operations: tuple[str, ...] = tuple(self._described)
 
     def match(self, method: str, path: str, query: Query = ()) -> Match | None:
         """The operation that answers; `path` is raw (ARNs still percent-encoded), a trailing slash does not matter."""
-        for found, encoded in _walk(self._root, _segments(path), 0, ()):
-            route = _choose(found.routes, method, query)
-            if route is not None:
-                return Match(route.operation, dict(zip(route.names, map(unquote, encoded), strict=True)))
-        return None
+        return self._routes.match(method, path, query)
 
     def parse(self, match: Match, query: Query, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """The operation's parameters, absent ones left out.
@@ -144,6 +140,21 @@ class Wire:
 
 
 # --- routes -------------------------------------------------------------------------------------------------
+
+
+class Routes:
+    """The operations of a REST service by method and path, of `operations` as botocore's models have them."""
+
+    def __init__(self, operations: Mapping[str, Any]) -> None:
+        self._root = _route_tree(operations)
+
+    def match(self, method: str, path: str, query: Query = ()) -> Match | None:
+        """The operation that a request means, the most literal path first."""
+        for found, encoded in _walk(self._root, _segments(path), 0, ()):
+            route = _choose(found.routes, method, query)
+            if route is not None:
+                return Match(route.operation, dict(zip(route.names, map(unquote, encoded), strict=True)))
+        return None
 
 
 def _route_tree(operations: Mapping[str, Any]) -> _Segment:

@@ -16,7 +16,10 @@ from xml.sax.saxutils import escape
 
 import moto.awslambda.utils
 import requests
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from labkit.mockaws import identities
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -56,8 +59,14 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self._moto = _Moto(create_backend_app)
+        self._policies = identities.ManagedPolicies()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if (own := identities.answer(environ)) is not None:
+            start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(own)))])
+            return [own]
+        if _signed_for(environ) in ("iam", "cloudformation"):
+            self._policies.load(DEFAULT_ACCOUNT_ID)
         try:
             service = self._moto.get_application(environ)
         except UnknownService as error:

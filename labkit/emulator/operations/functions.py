@@ -30,6 +30,7 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     code_signing_arn = code_signing.named(account, signing) if signing else ""
     package = await package_of(account, params["Code"])
     latest = await _latest(account, config, package)
+    await check_role(account, latest, params)
     if name in account.registry.functions:  # another request was faster while the package was unpacked
         raise ResourceConflict(f"Function already exist: {name}")
     function = Function(latest, tags=dict(params.get("Tags") or {}), code_signing_arn=code_signing_arn)
@@ -163,6 +164,19 @@ def _answer(account: Account, function: Function, *, publishes: bool = False) ->
     return describe(function.latest) | IN_PROGRESS
 
 
+async def check_role(account: Account, version: FunctionVersion, params: Params) -> None:
+    """With `--iam`: whether the role fits what a request sets. Raises InvalidParameterValue."""
+    checks = account.role_checks
+    if checks is None:
+        return
+    if "Role" in params:
+        await checks.check_role(version.config.role)
+    if params.get("VpcConfig") and version.config.vpc.subnet_ids:
+        await checks.check_network(version)
+    if params.get("DeadLetterConfig") and version.config.dead_letter_arn:
+        await checks.check_dead_letters(version)
+
+
 async def _latest(
     account: Account, config: FunctionConfig, package: DeploymentPackage, kept: Sequence[LayerVersion] = ()
 ) -> FunctionVersion:
@@ -218,6 +232,7 @@ async def _replace(account: Account, params: Params, config: FunctionConfig, pac
     """
     old = changeable(account, params).latest
     new = await _latest(account, config, package, old.layers)
+    await check_role(account, new, params)
     function = changeable(account, params)
     if function.latest.key != old.key:
         raise _in_progress(account, function)

@@ -67,6 +67,8 @@ async def create_mapping(account: Account, params: Params) -> dict[str, Any]:
     service = _service(source_arn)
     stream = _new_stream(source_arn, params) if service != "sqs" else None
     name, arn = _function_arn(account, params["FunctionName"])
+    if account.role_checks:
+        await account.role_checks.check_source(account.registry.version(parse_reference(arn)), source_arn)
     mapping = _changed(
         EventSourceMapping(
             mapping_id=str(uuid.uuid4()),
