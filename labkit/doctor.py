@@ -41,6 +41,7 @@ RUNTIME_CLIENTS = ("auto", "awslambdaric", "fallback")
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ENOUGH_BYTES = 500_000_000
 OPEN_FILES = 256
+LANDLOCK_NETWORK = 4
 TRIAL_S = 5.0
 POLL_S = 0.005
 ORPHANAGES = ("systemd", "init", "launchd", "tini", "dumb-init")
@@ -216,7 +217,7 @@ def abilities() -> list[Finding]:
     """Freezing, watching, limiting and ending a process that stands for an environment."""
     with _child("import sys; sys.stdin.read()") as child:
         findings = [freezing(child), memory_watching(child.pid), exit_watching(child.pid), limiting(child.pid)]
-    return [*findings, lifeline()]
+    return [*findings, lifeline(), network_rules(kernel_rules_network())]
 
 
 def freezing(child: subprocess.Popen[bytes]) -> Finding:
@@ -286,6 +287,35 @@ def limiting(pid: int) -> Finding:
         Verdict.LIMITED,
         "prlimit does not work on a child",
         "A handler may open more files here than on AWS, which allows 1,024.",
+    )
+
+
+LANDLOCK = """
+import ctypes
+call = ctypes.CDLL(None).syscall
+print(call(444, None, ctypes.c_size_t(0), 1))
+"""
+
+
+def kernel_rules_network() -> bool:
+    """Whether Linux has Landlock with rules for TCP, version 4 or later of its interface, and lets us use it."""
+    if sys.platform != "linux":
+        return False
+    with _child(LANDLOCK) as child:
+        assert child.stdout is not None
+        said = child.stdout.read().strip()
+    return said.isdigit() and int(said) >= LANDLOCK_NETWORK
+
+
+def network_rules(kernel: bool) -> Finding:
+    """How far a function in a VPC is held to its security groups (runtime/network.py)."""
+    return _finding(
+        "network rules",
+        kernel,
+        yes="VpcConfig: the kernel refuses TCP ports that no rule permits (Landlock), an audit hook the addresses",
+        no="VpcConfig: by an audit hook in Python only, as the kernel has no Landlock with network rules",
+        advice="Libraries in C and programs that a handler starts may connect where its security groups forbid it.",
+        without=Verdict.LIMITED,
     )
 
 

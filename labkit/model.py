@@ -57,11 +57,12 @@ class LoggingConfig:
 
 @dataclass(frozen=True, slots=True)
 class VpcConfig:
-    """The network that a function is attached to. Kept and shown; nothing here has a network of its own."""
+    """The network that a function is attached to; `vpc_id` is its subnets', who knows what may be reached there."""
 
     subnet_ids: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
     ipv6: bool = False
+    vpc_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import Reference, Registry
 from labkit.emulator.signing import Presigner
 from labkit.emulator.store import Store
+from labkit.emulator.vpc import Vpc
 
 if TYPE_CHECKING:
     from labkit.emulator.execution_role import ExecutionRole
@@ -36,6 +37,7 @@ class Account:
     """Puts an asynchronous invocation into the queue. Raises the ServiceErrors of the Invoke operation."""
     presign: Presigner | None = None
     store: Store | None = None
+    vpc: Vpc | None = None
     role_checks: ExecutionRole | None = None
     """With `--iam`: whether a role may do what a configuration asks of it."""
 

@@ -31,6 +31,7 @@ from labkit.emulator.services import Services
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
 from labkit.emulator.template import Templates
+from labkit.emulator.vpc import Vpc
 from labkit.emulator.wire import Wire
 from labkit.model import InvocationType
 from labkit.scheduler import Scheduler
@@ -51,6 +52,7 @@ class Composition:
     templates: Templates
     queue: EventQueue
     store: Store | None
+    vpc: Vpc
 
     def pids(self) -> Iterable[int]:
         """Processes that are somebody's here."""
@@ -66,6 +68,7 @@ class Composition:
         self.queue.stop()
         await self.services.stop()
         await self.dispatcher.stop()
+        await self.vpc.stop()
         if self.store:
             self.store.close()
 
@@ -85,7 +88,10 @@ def composed(
     clients = Clients(endpoint, user, region=settings.region)
     enforcement = _enforcement(services, clients, verifier, user) if iam and verifier else None
     credentials = enforcement.credentials if enforcement else lambda version: role
-    workshop = Workshop(settings, credentials, recorder, packages, scratch / "environments")
+    vpc = Vpc(
+        scratch, services.ask, lambda version: dispatcher.recycle(version), endpoint=endpoint, region=settings.region
+    )
+    workshop = Workshop(settings, credentials, recorder, packages, vpc, scratch / "environments")
     templates = Templates(workshop.template)
     dispatcher = Dispatcher(
         Scheduler(account_limit=settings.account_concurrency, idle_timeout_s=settings.idle_timeout_s),
@@ -105,6 +111,7 @@ def composed(
         lambda reference, payload: invoker.invoke(reference, payload, kind=InvocationType.EVENT),
         Presigner(user, settings.region) if signed else None,
         store,
+        vpc,
         enforcement.role_checks if enforcement else None,
     )
     pages = Pages(account, wire, clock, verifier).application()
@@ -116,7 +123,7 @@ def composed(
     provisioned.resume(account)
     for event in contents.events:
         queue.resume(event)
-    return Composition(app, dispatcher, services, templates, queue, store)
+    return Composition(app, dispatcher, services, templates, queue, store, vpc)
 
 
 def _enforcement(services: Services, clients: Clients, verifier: Verifier, owner: Credentials) -> Enforcement:

@@ -20,6 +20,7 @@ from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.signing import Credentials
 from labkit.emulator.template import Template
 from labkit.emulator.variables import initialization_type, module_folders, process_variables
+from labkit.emulator.vpc import Vpc
 from labkit.settings import Settings
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "runtime" / "bootstrap.py"
@@ -35,6 +36,7 @@ class Workshop:
     """What a version's environments sign with."""
     recorder: Recorder
     packages: PackageStore
+    vpc: Vpc
     folder: Path
 
     def environments(self, template_of: Callable[[FunctionVersion], Template | None]) -> Maker:
@@ -92,11 +94,13 @@ class Workshop:
         variables = process_variables(
             version, region=self.settings.region, credentials=self.credentials(version), opt=opt, paths=paths
         )
+        extensions = executables(opt) if opt else ()
+        own = {"AWS_LAMBDA_INITIALIZATION_TYPE": kind, **self.vpc.variables(version, extensions=bool(extensions))}
         return Parts(
             paths,
-            {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": kind},
+            {**variables, **own},
             log_stream(self.recorder, version, initialization_type=kind),
-            executables(opt) if opt else (),
+            extensions,
         )
 
 

@@ -16,6 +16,8 @@ from datetime import UTC
 from typing import Any
 from urllib.parse import parse_qsl
 
+from labkit.mockaws.networks import network
+
 PREFIX = "/_labkit/"
 INSIDE = "HTTP_X_LABKIT_INSIDE"
 PARTITION = "aws"
@@ -157,7 +159,7 @@ RESOURCES: dict[str, Callable[[Any, str], Page]] = {
     "secretsmanager": _secret,
     "kms": _encryption_key,
 }
-PAGES: dict[str, Callable[..., Page | None]] = {"key": key, "role": role, "resource": resource}
+PAGES: dict[str, Callable[..., Page | None]] = {"key": key, "role": role, "resource": resource, "network": network}
 
 
 # --- AWS's own policies -------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
     root = os.environ["LAMBDA_TASK_ROOT"].rstrip("/")
     client_name, _, control = client_name.partition(",")
     client = CLIENTS[client_name](neighbour)
+    if told := os.environ.pop("_LABKIT_VPC", ""):
+        neighbour("network").Rules(told).restrict()
     if control:
         client.become_template(int(control), lifeline=int(fd))
     imports = neighbour("imports")

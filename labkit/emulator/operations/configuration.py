@@ -1,7 +1,7 @@
 """A function's configuration: from parameters to a FunctionConfig, and from a version to its description.
 
-What is kept and shown although nothing here acts on it: VPC, KMS key, tracing (there is no X-Ray to report to). What
-could not even be kept truthfully is refused.
+What is kept and shown although nothing here acts on it: tracing (there is no X-Ray to report to). What could not even
+be kept truthfully is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from labkit.errors import InvalidParameterValue
 from labkit.model import ENVIRONMENT_BYTES, LATEST, FunctionConfig, VpcConfig
 
 NOT_YET = ("ImageConfig", "CapacityProviderConfig", "TenancyConfig", "DurableConfig")
-VPC_ID = "vpc-0123456789abcdef0"  # of every subnet: labkit has no networks to look in
 CREATING = "The function is being created."
 PENDING = {"State": "Pending", "StateReason": CREATING, "StateReasonCode": "Creating", "LastUpdateStatus": None}
 IN_PROGRESS = {
@@ -169,7 +168,7 @@ def _described_vpc(vpc: VpcConfig) -> dict[str, Any] | None:
     return {
         "SubnetIds": list(vpc.subnet_ids),
         "SecurityGroupIds": list(vpc.security_group_ids),
-        "VpcId": VPC_ID if vpc.subnet_ids else "",
+        "VpcId": vpc.vpc_id,
         "Ipv6AllowedForDualStack": vpc.ipv6,
     }
 

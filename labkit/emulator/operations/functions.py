@@ -23,7 +23,9 @@ async def create_function(account: Account, params: Params) -> dict[str, Any]:
     name = parse_reference(params["FunctionName"]).name
     if name in account.registry.functions:
         raise ResourceConflict(f"Function already exist: {name}")
-    config = configured(FunctionConfig(name=name, handler="", role=params["Role"]), params)
+    config = await _attached(
+        account, configured(FunctionConfig(name=name, handler="", role=params["Role"]), params), params
+    )
     if not config.handler:
         raise InvalidParameterValue("Handler is required for functions with package type Zip.")
     signing = params.get("CodeSigningConfigArn")
@@ -53,7 +55,7 @@ async def update_function_code(account: Account, params: Params) -> dict[str, An
 
 async def update_function_configuration(account: Account, params: Params) -> dict[str, Any]:
     function = changeable(account, params)
-    config = configured(function.latest.config, params)
+    config = await _attached(account, configured(function.latest.config, params), params)
     await _replace(account, params, config, function.latest.package)
     return _answer(account, function)
 
@@ -162,6 +164,13 @@ def _answer(account: Account, function: Function, *, publishes: bool = False) ->
     if change.previous is None:
         return describe(function.latest) | PENDING
     return describe(function.latest) | IN_PROGRESS
+
+
+async def _attached(account: Account, config: FunctionConfig, params: Params) -> FunctionConfig:
+    """The configuration, attached to the network that the request names, if it does."""
+    if not params.get("VpcConfig") or account.vpc is None:
+        return config
+    return dataclasses.replace(config, vpc=await account.vpc.checked(config.vpc))
 
 
 async def check_role(account: Account, version: FunctionVersion, params: Params) -> None:
