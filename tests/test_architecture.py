@@ -255,6 +255,7 @@ def test_the_top_level_stays_as_it_is():
 def test_every_test_file_mirrors_a_module_or_says_why_not():
     free = {
         "test_asynchronous",
+        "test_iam_enforced",
         "test_architecture",
         "test_binder",
         "test_signed",

@@ -179,6 +179,6 @@ def test_an_examination_covers_every_topic_once_and_leaves_no_process(tmp_path):
     topics = [f.topic for f in doctor.examine(Settings(scratch=str(tmp_path))) if not f.topic.startswith("package ")]
     assert topics == [
         "Python", "packages", "runtime client", "freezing", "memory watching", "exit watching", "limits", "lifeline",
-        "scratch folder", "loopback", "leftovers", "JupyterLab", "Chromium",
+        "network rules", "scratch folder", "loopback", "leftovers", "JupyterLab", "Chromium",
     ]  # fmt: skip
     assert set(psutil.Process().children()) <= before

@@ -208,10 +208,6 @@ def test_a_setting_that_would_change_nothing_is_refused_by_name(aws):
     ("setting", "shown"),
     [
         ({"TracingConfig": {"Mode": "Active"}}, {"TracingConfig": {"Mode": "Active"}}),
-        (
-            {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
-            {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"], "VpcId": "vpc-0123456789abcdef0", "Ipv6AllowedForDualStack": False}},
-        ),
         ({"KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/k"}, {"KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/k"}),
         ({"EphemeralStorage": {"Size": 1024}}, {"EphemeralStorage": {"Size": 1024}}),
         ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, {"SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}}),
@@ -229,6 +225,20 @@ def test_a_setting_is_kept_and_shown(aws, setting, shown):
     assert wanted.items() <= found[name].items() if isinstance(wanted, dict) else wanted == found[name]
     aws.update_function_configuration(FunctionName="f", Description="other")
     assert aws.get_function_configuration(FunctionName="f")[name] == found[name]
+
+
+def test_a_network_is_kept_and_shown(aws, lab):
+    ec2 = lab.boto3("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    chosen = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}]
+    group = ec2.describe_security_groups(Filters=chosen)["SecurityGroups"][0]["GroupId"]
+    create(aws, VpcConfig={"SubnetIds": [subnet["SubnetId"]], "SecurityGroupIds": [group]})
+    shown = aws.get_function_configuration(FunctionName="f")["VpcConfig"]
+    assert (shown["VpcId"], shown["Ipv6AllowedForDualStack"]) == (subnet["VpcId"], False)
+    aws.update_function_configuration(FunctionName="f", Description="other")
+    assert aws.get_function_configuration(FunctionName="f")["VpcConfig"] == shown
+    aws.update_function_configuration(FunctionName="f", VpcConfig={"SubnetIds": [], "SecurityGroupIds": []})
+    assert "VpcId" not in aws.get_function_configuration(FunctionName="f").get("VpcConfig", {})
 
 
 def test_tags_are_kept(aws):

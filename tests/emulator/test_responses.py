@@ -129,10 +129,19 @@ def zipped(source: str, name: str = "app.py") -> bytes:
     return buffer.getvalue()
 
 
-def walk(call: Callable[..., dict[str, Any]]) -> None:
+def default_network(lab: Lab) -> dict[str, list[str]]:
+    """A subnet and a security group that every account has."""
+    ec2 = lab.boto3("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    of_vpc = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}]
+    group = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"][0]
+    return {"SubnetIds": [subnet["SubnetId"]], "SecurityGroupIds": [group["GroupId"]]}
+
+
+def walk(call: Callable[..., dict[str, Any]], network: dict[str, list[str]]) -> None:
     """All that can be made and read; nothing is taken away."""
     make_shared(call)
-    make_function(call)
+    make_function(call, network)
     furnish(call)
     for kind in ("RequestResponse", "Event", "DryRun"):
         call("Invoke", FunctionName="f", InvocationType=kind, LogType="Tail", Payload=b"{}")
@@ -162,7 +171,7 @@ def make_shared(call: Callable[..., dict[str, Any]]) -> None:
     call("AddLayerVersionPermission", LayerName="l", VersionNumber=1, StatementId="s", **use)
 
 
-def make_function(call: Callable[..., dict[str, Any]]) -> None:
+def make_function(call: Callable[..., dict[str, Any]], network: dict[str, list[str]]) -> None:
     """A function with every setting that there is, one with none, two versions and an alias with weights."""
     source = "def handler(event, context):\n    return 1 / 0 if event.get('fail') else 'one'"
     config = call("ListCodeSigningConfigs", MaxItems=1)["CodeSigningConfigs"][0]["CodeSigningConfigArn"]
@@ -177,7 +186,7 @@ def make_function(call: Callable[..., dict[str, Any]]) -> None:
         "TracingConfig": {"Mode": "Active"},
         "SnapStart": {"ApplyOn": "PublishedVersions"},
         "DeadLetterConfig": {"TargetArn": QUEUE},
-        "VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+        "VpcConfig": network,
         "KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000",
         "LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"},
         "Tags": {"course": "ml"},
@@ -401,7 +410,7 @@ def seen() -> Walk:
         client = boto3.client("lambda", **lab.connection, config=Config(retries={"total_max_attempts": 1}))
         seen = Walk(client)
         client.meta.events.register("before-parse.lambda", seen.note)
-        walk(seen.call)
+        walk(seen.call, default_network(lab))
         refusals(seen.refused, list(seen.sent))
         take_away(seen.call)
     return seen
