@@ -66,9 +66,14 @@ class Services:
     async def ask(self, page: str, **params: str) -> Any:
         """What moto's process knows beside AWS's API (`mockaws/identities.py`). Raises ServicesNotStarted."""
         pool = await self.reached()
-        answer = await pool.request("GET", f"http://localhost/_labkit/{page}?{urlencode(params)}", headers=INSIDE)
+        import httpcore  # as below
+
+        try:
+            answer = await pool.request("GET", f"http://localhost/_labkit/{page}?{urlencode(params)}", headers=INSIDE)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            raise ServicesNotStarted(f"It does not answer: {error or type(error).__name__}") from None
         if answer.status != OK:
-            raise ServicesNotStarted(f"The mocked account answered {answer.status} to a question about {params}.")
+            raise ServicesNotStarted(f"It answered {answer.status} to a question about {params}.")
         return json.loads(answer.content)
 
     def _over(self, starting: asyncio.Task[_Running]) -> bool:
