@@ -17,7 +17,7 @@ from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
 from labkit.emulator.environments import Workshop
 from labkit.emulator.forwarding import Forwarding
-from labkit.emulator.http import App, FrontDoor
+from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
 from labkit.emulator.operations import concurrency, provisioned
 from labkit.emulator.operations.code import object_reader
@@ -40,13 +40,14 @@ from labkit.settings import Settings, new_key_id
 if TYPE_CHECKING:
     from labkit.emulator.admission import Admission
     from labkit.emulator.enforcement import Enforcement
+    from labkit.emulator.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
     """A running emulator without its socket: `app` answers requests."""
 
-    app: App
+    app: FrontDoor | Gate
     dispatcher: Dispatcher
     services: Services
     templates: Templates
@@ -116,9 +117,8 @@ def composed(
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    app: App = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
-    if enforcement:
-        app = enforcement.gate(app, wire, registry, clock.now)
+    front = FrontDoor(invoker, wire, doors, verifier, others=Forwarding(services, verifier))
+    app = enforcement.gate(front, wire, registry, clock.now) if enforcement else front
     concurrency.apply(account)
     provisioned.resume(account)
     for event in contents.events:

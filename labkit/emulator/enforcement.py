@@ -10,7 +10,7 @@ from labkit.emulator.clients import Clients
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.execution_role import ExecutionRole
 from labkit.emulator.gate import Gate
-from labkit.emulator.http import App
+from labkit.emulator.http import FrontDoor
 from labkit.emulator.principals import Principals
 from labkit.emulator.registry import FunctionVersion, Registry
 from labkit.emulator.services import Services
@@ -33,7 +33,7 @@ class Enforcement:
     def admission(self, dispatcher: Dispatcher) -> Admission:
         return Admission(dispatcher, self.role_checks.check_start)
 
-    def gate(self, app: App, wire: Wire, registry: Registry, now: Callable[[], float]) -> Gate:
+    def gate(self, app: FrontDoor, wire: Wire, registry: Registry, now: Callable[[], float]) -> Gate:
         authority = Authority(self._principals, wire, registry, now)
         account_id = registry.account_id
         return Gate(app, self._owner, self._principals, authority, self._verifier, wire, account_id=account_id, now=now)

@@ -1,4 +1,4 @@
-"""IAM at the front door: an ASGI application before all others, with `--iam` only.
+"""IAM at the front door, with `--iam` only: it stands before it and answers in its place.
 
 Whoever signs a request is known here by its verified signature, and what the request needs is compared with what the
 signer may do. The lab's owner may do everything, as an account's root. A request that may pass goes on as it came;
@@ -10,6 +10,7 @@ What a signature says is read by `signing.claimed`, and it must be what routes a
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 import uuid
@@ -18,10 +19,13 @@ from typing import Any
 
 from labkit.emulator import refusals
 from labkit.emulator.authority import Authority
+from labkit.emulator.exchange import Conversation, Exchange, Invocation, Line, Receive, Request, Send
 from labkit.emulator.forwarding import Caller, caller_of
-from labkit.emulator.http import App, Receive, Scope, Send, respond, send_reply
+from labkit.emulator.http import BODY_BYTES as FRONT_BYTES
+from labkit.emulator.http import FrontDoor, Scope, is_invocation, is_loopback, respond, send_reply
 from labkit.emulator.needs import ServiceRequest
 from labkit.emulator.old_signing import is_signed
+from labkit.emulator.pages import fault
 from labkit.emulator.principals import Principals
 from labkit.emulator.signing import Credentials, Headers, Verifier, claimed
 from labkit.emulator.wire import Wire
@@ -47,7 +51,7 @@ class Gate:
 
     def __init__(
         self,
-        app: App,
+        app: FrontDoor,
         owner: Credentials,
         principals: Principals,
         authority: Authority,
@@ -59,62 +63,111 @@ class Gate:
     ) -> None:
         self._app, self._owner, self._principals, self._authority = app, owner, principals, authority
         self._verifier, self._wire, self._account_id, self._now = verifier, wire, account_id, now
+        self._judging: set[asyncio.Task[None]] = set()
         self._verifiers: dict[tuple[str, str, str], Verifier] = {}
 
+    def answering(self, line: Line, request: Request, about: dict[str, Any]) -> Exchange:
+        """The exchange of a request, as the front door has them."""
+        if is_invocation(request):
+            return Invocation(line, request, self, FRONT_BYTES)
+        return Conversation(line, request, self, about)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         headers, query = dict(scope["headers"]), scope["query_string"]
         caller = caller_of(headers, query)
         try:
             region = _region(caller, query, scope["headers"])
-            if caller is None or (caller.service == "lambda" and caller.access_key_id == self._owner.access_key_id):
+            if caller is None or self._is_owners(caller):
                 await self._app(scope, receive, send)  # which verifies what there is to verify
-            else:
-                await self._checked(caller, region, headers, scope, receive, send)
-        except ServicesNotStarted as error:
-            print(f"labkit: {error}", file=sys.stderr, flush=True)  # noqa: T201
-            await self._refuse(send, caller, headers, ServiceUnavailable(str(error)))
+                return
+            streamed = caller.service == "s3" and not (scope["method"] == "POST" and b"delete" in query)
+            body = b"" if streamed else await _whole(receive)
+            answer = await self._judged(caller, region, scope, body)
         except ServiceError as error:
             await self._refuse(send, caller, headers, error)
-
-    async def _refuse(
-        self, send: Send, caller: Caller | None, headers: Mapping[bytes, bytes], error: ServiceError
-    ) -> None:
-        """The error in the protocol of the service that was asked."""
-        if caller is None or caller.service == "lambda":
-            await send_reply(send, self._wire.error(error, str(uuid.uuid4())))
-        else:
-            code = (
-                "SignatureDoesNotMatch"
-                if caller.service == "s3" and isinstance(error, InvalidSignature)
-                else error.code
-            )
-            await self._send(send, refusals.reply(caller.service, headers, error.status, code, error.message))
-
-    async def _checked(
-        self, caller: Caller, region: str, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Raises ServiceError for a signature that is none, and for what Lambda's API does not allow."""
-        owner = caller.access_key_id == self._owner.access_key_id
-        principal = None if owner else await self._principals.of_key(caller.access_key_id)
-        if not owner and principal is None:
-            await self._app(scope, receive, send)  # where it is not known either
             return
-        query = scope["query_string"].decode("latin-1")
-        streamed = caller.service == "s3" and not (scope["method"] == "POST" and "delete" in query)
-        body = b"" if streamed else await _whole(receive)
-        request = ServiceRequest(
-            caller.service, region, self._account_id, scope["method"], scope["raw_path"], query, headers, body
-        )
-        self._verify(caller, principal.credentials if principal else self._owner, request, scope)
-        if principal and principal.expires_at is not None and principal.expires_at < self._now():
-            raise ExpiredToken
-        if principal and (answer := await self._authority.answer(principal, request, scope)):
+        if answer:
             await self._send(send, answer, rest_unread=streamed)
+        else:
+            await self._pass(caller.service, scope, receive if streamed else _again(body, receive), send)
+
+    def _is_owners(self, caller: Caller) -> bool:
+        """Whether the owner calls Lambda, whose doors verify that."""
+        return caller.service == "lambda" and caller.access_key_id == self._owner.access_key_id
+
+    # --- invocations
+
+    def early(self, request: Request) -> bytes | None:
+        """What the front door says before a body is read; of strangers' signatures it knows nothing yet."""
+        headers = dict(request.headers)
+        caller = caller_of(headers, request.query)
+        stranger = caller is not None and not self._is_owners(caller) and is_loopback(headers.get(b"host", b""))
+        return None if stranger else self._app.early(request)
+
+    def invoke(self, request: Request, body: bytes, answer: Callable[[bytes], None]) -> None:
+        caller = caller_of(dict(request.headers), request.query)
+        try:
+            region = _region(caller, request.query, request.headers)
+        except ServiceError as error:
+            answer(self._app.refusal(error))
             return
-        await self._pass(caller.service, scope, receive if streamed else _again(body, receive), send)
+        if caller is None or self._is_owners(caller) or len(body) > FRONT_BYTES:  # cut, and refused for its size
+            self._app.invoke(request, body, answer)
+            return
+        task = asyncio.create_task(self._invoke_judged(caller, region, request, body, answer))
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
+
+    async def _invoke_judged(
+        self, caller: Caller, region: str, request: Request, body: bytes, answer: Callable[[bytes], None]
+    ) -> None:
+        scope = {
+            "method": request.method,
+            "raw_path": request.path,
+            "query_string": request.query,
+            "headers": request.headers,
+        }
+        try:
+            await self._judged(caller, region, scope, body)
+        except ServiceError as error:
+            answer(self._app.refusal(error))
+        except Exception as error:
+            answer(self._app.refusal(fault(error)))
+        else:
+            self._app.invoke(request, body, answer)
+
+    # --- the judgement
+
+    async def _judged(self, caller: Caller, region: str, scope: Scope, body: bytes) -> refusals.Reply | None:
+        """What stands in place of the service's own answer; None if the request may pass.
+
+        Raises ServiceError for a signature that is none, and for what Lambda's API does not allow. A key that nobody
+        has is left to the doors behind, who do not know it either.
+        """
+        owner = caller.access_key_id == self._owner.access_key_id
+        try:
+            principal = None if owner else await self._principals.of_key(caller.access_key_id)
+            if not owner and principal is None:
+                return None
+            request = ServiceRequest(
+                service=caller.service,
+                region=region,
+                account_id=self._account_id,
+                method=scope["method"],
+                raw_path=scope["raw_path"],
+                query=scope["query_string"].decode("latin-1"),
+                headers=dict(scope["headers"]),
+                body=body,
+            )
+            self._verify(caller, principal.credentials if principal else self._owner, request, scope)
+            if principal is None:
+                return None
+            if principal.expires_at is not None and principal.expires_at < self._now():
+                raise ExpiredToken
+            return await self._authority.answer(principal, request, scope)
+        except ServicesNotStarted as error:
+            print(f"labkit: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            raise ServiceUnavailable(str(error)) from None
 
     async def _pass(self, service: str, scope: Scope, receive: Receive, send: Send) -> None:
         if service not in CHANGE_IDENTITIES:
@@ -144,6 +197,17 @@ class Gate:
                 self._verifiers.clear()
             self._verifiers[key] = Verifier([credentials], region=request.region, service=request.service)
         return self._verifiers[key]
+
+    async def _refuse(
+        self, send: Send, caller: Caller | None, headers: Mapping[bytes, bytes], error: ServiceError
+    ) -> None:
+        """The error in the protocol of the service that was asked."""
+        if caller is None or caller.service == "lambda":
+            await send_reply(send, self._wire.error(error, str(uuid.uuid4())))
+            return
+        of_s3 = caller.service == "s3" and isinstance(error, InvalidSignature)
+        code = "SignatureDoesNotMatch" if of_s3 else error.code
+        await self._send(send, refusals.reply(caller.service, headers, error.status, code, error.message))
 
     async def _send(self, send: Send, answer: refusals.Reply, *, rest_unread: bool = True) -> None:
         """With a body that nobody reads the connection is of no use any more: the next request would follow it."""

@@ -93,7 +93,7 @@ class FrontDoor:
             try:
                 self._verifier.check_claim(request.query, request.headers, time.time())
             except ServiceError as error:
-                return self._refusal(error)
+                return self.refusal(error)
         return None
 
     def invoke(self, request: Request, body: bytes, answer: Callable[[bytes], None]) -> None:
@@ -101,9 +101,9 @@ class FrontDoor:
         try:
             begun = self._begin(request, headers, body)
         except ServiceError as error:
-            answer(self._refusal(error))
+            answer(self.refusal(error))
         except Exception as error:
-            answer(self._refusal(fault(error)))
+            answer(self.refusal(fault(error)))
         else:
             tail = headers.get(b"x-amz-log-type") == b"Tail"
             if begun.result is None:
@@ -131,13 +131,14 @@ class FrontDoor:
         try:
             result = ended.result()
         except ServiceError as error:
-            answer(self._refusal(error))
+            answer(self.refusal(error))
         except Exception as error:
-            answer(self._refusal(fault(error)))
+            answer(self.refusal(fault(error)))
         else:
             answer(encoded(begun.status, _fields(begun, result, tail=tail), result.payload))
 
-    def _refusal(self, error: ServiceError) -> bytes:
+    def refusal(self, error: ServiceError) -> bytes:
+        """The whole answer that Lambda's API gives to an error."""
         reply = self._wire.error(error, str(uuid.uuid4()))
         return encoded(reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
 
