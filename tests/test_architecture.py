@@ -270,6 +270,7 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_signed",
         "test_state",
         "test_house",
+        "test_pipeline",
         "test_processes",
         "test_random_walk",
         "test_notebooks",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from labkit.errors import BadRoute
+
 
 def source(line: str, cell: str) -> str:
     """The module's text. The magic's own line stays as a comment, so that every traceback counts as JupyterLab does.
@@ -10,6 +12,30 @@ def source(line: str, cell: str) -> str:
     '# %%function predict\\ndef handler(event, context): ...'
     """
     return f"# %%function {line}".rstrip() + "\n" + cell
+
+
+def routes(cell: str) -> dict[str, str]:
+    """The routes of an API, one in a line: method, path, function. Raises BadRoute, with the line.
+
+    >>> routes("GET /predict  predict")
+    {'GET /predict': 'predict'}
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(cell.splitlines(), start=2):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 3:
+            raise BadRoute(f"Line {number} of the cell, {line.strip()!r}, is no route.", hint=ROUTE)
+        method, path, function = words
+        route = f"{method.upper()} {path}"
+        if route in found:
+            raise BadRoute(f"Line {number} of the cell: {route} has a function already, {found[route]}.", hint=ROUTE)
+        found[route] = function
+    return found
+
+
+ROUTE = "A line is a method, a path and a function: GET /predict predict"
 
 
 def variable_name(function_name: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from labkit.notebook.magics import LabMagics
 
 NAMED = ("invoke", "coldstart", "simulate", "loadtest", "power", "logs", "trigger")
-_ALL = "|".join(("function", "functions", "lab", *NAMED))
+_ALL = "|".join(("function", "functions", "lab", "api", *NAMED))
 _LINE = re.compile(rf"(?:^|=\s*)%{{1,2}}({_ALL})\s+(.*)$")
 
 

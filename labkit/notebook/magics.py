@@ -11,6 +11,7 @@ from IPython.display import display
 from traitlets import Int, Unicode
 
 from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
+from labkit.client.api import KINDS, Api
 from labkit.client.durations import seconds_of
 from labkit.errors import BadMagicLine, InvocationFailed, nearest
 from labkit.load import PATTERNS, pattern
@@ -248,6 +249,28 @@ class LabMagics(Magics):
         a = grammar.parse(self.logs, line)
         streams = [(name, log.splitlines()[-a.n :]) for name, log in self.lab_of_kernel.logs(a.name)]
         return Shown(streams, text.logs(streams), html.logs(streams))
+
+    @magic_arguments()
+    @argument("name", help="the API's name")
+    @argument("--kind", choices=KINDS, default="REST", help="a REST API or an HTTP API of API Gateway (default: REST)")
+    @argument("-o", dest="output", metavar="VARIABLE", help="bind the API to this variable")
+    @cell_magic
+    def api(self, line: str, cell: str) -> Api:
+        """Put functions behind one HTTP address: an API of API Gateway, with a route in each line of the cell.
+
+        A route is a method, a path and a function. Running the cell again deploys the API anew.
+
+        Example::
+
+            %%api shop -o shop
+            GET  /predict        predict
+            POST /orders/{id}    order
+        """
+        a = grammar.parse(self.api, line)
+        made = self.lab_of_kernel.api(a.name, cells.routes(cell), kind=a.kind)
+        if a.output:
+            self.shell.user_ns[a.output] = made
+        return made
 
     @magic_arguments()
     @argument("name", help="the function's name")

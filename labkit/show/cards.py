@@ -52,6 +52,19 @@ class Deployed(Protocol):
     def change(self) -> str: ...
 
 
+class Published(Protocol):
+    """What an API must be able to say."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def routes(self) -> Sequence[tuple[str, str]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Cells as text. `numeric` are the columns that line up at the right."""
@@ -96,6 +109,15 @@ def function_rows(f: Deployed) -> Rows:
         ("missing", _missing(f.missing) if f.missing else ""),
     ]
     return tuple((label, words.clean(value)) for label, value in rows if value)
+
+
+def routes_table(api: Published) -> Table:
+    """One row per route: how it is called, whom it runs."""
+    rows = []
+    for route, function in api.routes:
+        method, _, path = route.partition(" ")
+        rows.append((method, words.clean(f"{api.url}{path}"), words.clean(function)))
+    return Table(f"{words.clean(api.name)}: {api.kind} API", ("method", "address", "function"), tuple(rows))
 
 
 def functions_table(functions: Sequence[Deployed]) -> Table:

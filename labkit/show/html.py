@@ -19,7 +19,7 @@ from labkit.power import PowerTuning
 from labkit.show import calls, cards, words
 from labkit.show import loadtest as load
 from labkit.show import power as power_cards
-from labkit.show.cards import Deployed, Table
+from labkit.show.cards import Deployed, Published, Table
 from labkit.simulation import Simulation
 
 _LINE = "1px solid var(--jp-border-color2, rgba(128,128,128,.4))"
@@ -46,6 +46,11 @@ def function(f: Deployed) -> str:
 def functions(deployed: Sequence[Deployed]) -> str:
     """A table of deployed functions, by name."""
     return _table(cards.functions_table(deployed)) if deployed else _paragraph(cards.NOTHING_DEPLOYED)
+
+
+def api(a: Published) -> str:
+    """An API: its routes with their whole addresses, and the functions that they run."""
+    return _table(cards.routes_table(a))
 
 
 def trigger(t: Trigger) -> str:

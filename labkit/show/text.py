@@ -11,7 +11,7 @@ from labkit.power import PowerTuning
 from labkit.show import calls, cards
 from labkit.show import loadtest as load
 from labkit.show import power as power_cards
-from labkit.show.cards import Deployed, Rows, Table
+from labkit.show.cards import Deployed, Published, Rows, Table
 from labkit.simulation import Simulation
 
 WIDTH = 100
@@ -26,6 +26,11 @@ def function(f: Deployed) -> str:
 def functions(deployed: Sequence[Deployed]) -> str:
     """A table of deployed functions, by name."""
     return _join(_table(cards.functions_table(deployed))) if deployed else cards.NOTHING_DEPLOYED
+
+
+def api(a: Published) -> str:
+    """An API: its routes with their whole addresses, and the functions that they run."""
+    return _join(_table(cards.routes_table(a)))
 
 
 def trigger(t: Trigger) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labkit.errors import BadRoute
 from labkit.notebook import cells
 
 
@@ -22,3 +24,13 @@ def test_line_n_of_the_cell_is_line_n_of_the_module(line, above):
 
 def test_the_magics_line_stays_as_a_comment():
     assert cells.source("predict --memory 256", "x = 1\n") == "# %%function predict --memory 256\nx = 1\n"
+
+
+def test_routes_are_lines_of_a_method_a_path_and_a_function():
+    assert cells.routes("get /a  f\n\nPOST /b/{id} g  # a note\n") == {"GET /a": "f", "POST /b/{id}": "g"}
+
+
+@pytest.mark.parametrize("cell", ["GET /a", "GET /a f g", "GET /a f\nGET /a g"])
+def test_what_is_no_route_is_refused_with_its_line(cell):
+    with pytest.raises(BadRoute, match=f"Line {len(cell.splitlines()) + 1} of the cell"):
+        cells.routes(cell)

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import requests
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.errors import (
@@ -326,3 +327,19 @@ def test_trigger_says_what_a_source_looks_like(shell):
     shell.run(ECHO)
     with pytest.raises(BadTrigger, match="s3://BUCKET/PREFIX"):
         shell.run("%trigger echo photos")
+
+
+def test_api_puts_functions_behind_one_address(shell):
+    shell.run("%%function hello\ndef handler(event, context):\n    return {'statusCode': 200, 'body': event['path']}\n")
+    api = shell.run("%%api shop -o shop\nGET /hello hello\nGET /pets/{id} hello\n")
+    assert requests.get(api.url + "/pets/7", timeout=20).text == "/pets/7"
+    assert shell.names["shop"] is api
+    shown = shell.show(api)
+    assert f"{api.url}/pets/{{id}}" in shown["text/plain"]
+    assert "<table" in shown["text/html"]
+
+
+def test_api_says_which_function_is_missing(shell):
+    shell.run(ECHO)
+    with pytest.raises(UnknownFunction, match="eccho"):
+        shell.run("%%api shop\nGET /hello eccho\n")
