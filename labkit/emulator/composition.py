@@ -91,7 +91,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         templates,
         throttled=lambda it: book.note("Throttles", it.function_arn, it.version.version, it.arrived_at),
     )
-    invoker, queue = _invoking(registry, dispatcher, clock, clients, store, sampler, book)
+    invoker, queue = _invoking(registry, dispatcher, clock, clients, store=store, sampler=sampler, book=book)
     account = Account(
         registry,
         packages,
@@ -129,6 +129,7 @@ def _invoking(
     dispatcher: Dispatcher,
     clock: Clock,
     clients: Clients,
+    *,
     store: Store | None,
     sampler: Sampler,
     book: Book,
