@@ -109,6 +109,12 @@ class Book:
         for key, peak in peaks([*running_before, *new]).items():
             self._peaks[key] = max(peak, self._peaks.get(key, 0))
 
+    def uncount(self) -> None:
+        """Forgets the traces; they will be counted again."""
+        self._peaks.clear()
+        for tally in self._tallies.values():
+            tally.invocations, tally.errors, tally.duration_ms = 0, 0, Statistic()
+
     def _tally(self, subject: Subject) -> _Tally:
         found = self._tallies.get(subject)
         if found is None:

@@ -16,7 +16,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice
 
 from labkit.emulator import loglines
 from labkit.emulator.loglines import Origin
@@ -142,6 +142,7 @@ class Entry:
         return not self.done and not self.ended and bool(self.request_id or self.output)
 
     def send_again(self) -> None:
+        """CloudWatch has forgotten it."""
         self.sent, self.ended, self.done = -1, False, False
 
 
@@ -233,6 +234,12 @@ class LogStream:
     def text(self) -> str:
         return "".join(entry.text() for entry in self.entries)
 
+    def send_again(self) -> None:
+        """CloudWatch has forgotten all of it."""
+        self.sent_until_ms = 0
+        for entry in self.entries:
+            entry.send_again()
+
     @property
     def open_entry(self) -> Entry:
         """The one that output belongs to now."""
@@ -253,6 +260,8 @@ class Recorder:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._traces: OrderedDict[str, Trace] = OrderedDict()
+        self._runs: deque[Trace] = deque(maxlen=TRACES)  # an event that is tried again has several, and one trace
+        self.runs = 0
         self._streams: OrderedDict[LogStream, None] = OrderedDict()  # oldest first
         self._of_function: dict[str, OrderedDict[LogStream, None]] = {}
         self._size = 0
@@ -297,7 +306,11 @@ class Recorder:
         return self._size
 
     def record(self, trace: Trace) -> None:
+        before = self._traces.get(trace.request_id)
         self._traces[trace.request_id] = trace
+        if before is None or before.arrived_at != trace.arrived_at:  # else extensions have made it longer
+            self._runs.append(trace)
+            self.runs += 1
         if len(self._traces) > TRACES:
             self._traces.popitem(last=False)
 
@@ -311,10 +324,10 @@ class Recorder:
     def streams(self, function_name: str) -> list[LogStream]:
         return list(self._of_function.get(function_name, ()))
 
-    def traces_since(self, request_id: str) -> list[Trace]:
-        """Those that were recorded after this one's, oldest first; all, if it is not kept any more."""
-        newest = takewhile(lambda trace: trace.request_id != request_id, reversed(self._traces.values()))
-        return list(newest)[::-1]
+    def runs_since(self, number: int) -> list[Trace]:
+        """Those behind the first so many runs, oldest first; of very many, the newest."""
+        newest = min(self.runs - number, len(self._runs))
+        return list(islice(self._runs, len(self._runs) - newest, None))
 
     def forget(self, function_name: str) -> None:
         """Forgets a function's streams, also what its last environments still write; CloudWatch gets them yet."""
@@ -339,6 +352,7 @@ class Recorder:
 
     def clear(self) -> None:
         self._traces.clear()
+        self._runs.clear()
         for function_name in list(self._of_function):
             self.forget(function_name)
         self._left.clear()

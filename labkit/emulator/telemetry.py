@@ -32,8 +32,8 @@ from labkit.model import Trace
 
 LOOKING = frozenset({"logs", "monitoring", "xray"})
 SUBSCRIBING = "PutSubscriptionFilter"
-WAITING_TRACES = TRACES // 2  # before they are counted although nobody asks, lest the recorder forget them
-TRACES_AT_ONCE = 250
+WAITING_RUNS = TRACES // 2  # before they are counted although nobody asks, lest the recorder forget them
+RUNS_AT_ONCE = 250
 OVERLAPPING = 1_000  # counted traces that are looked at for who ran at the same time
 ENTRIES_AT_ONCE = 200  # before invocations have their turn of the loop
 METRICS_AT_ONCE = 500  # of PutMetricData's 1,000
@@ -66,8 +66,8 @@ class Telemetry:
         self._now = now
         self._subscribed = False
         self._start = 0  # which of moto's starts has what was sent
-        self._counted = ""  # the newest trace that is in the book
-        self._recent: list[Trace] = []  # and some before it
+        self._counted = 0  # so many of the recorder's runs are in the book
+        self._recent: list[Trace] = []  # the newest of them
         self._counting: asyncio.Task[None] | None = None
         self._metrics: defaultdict[str, list[Datum]] = defaultdict(list)
         self._segments: list[str] = []
@@ -96,21 +96,24 @@ class Telemetry:
 
     def tick(self) -> None:
         """Once a second."""
-        new = self._recorder.traces_since(self._counted)
-        if len(new) >= WAITING_TRACES:
-            self._counting = asyncio.create_task(self._count_by_and_by(new))
+        if self._recorder.runs - self._counted >= WAITING_RUNS and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._count_by_and_by())
         if self._subscribed and self._services.pid and self._next is None:
             task = asyncio.create_task(self.up_to_date())
             task.add_done_callback(_say_why)
 
-    async def _count_by_and_by(self, new: Sequence[Trace]) -> None:
+    async def _count_by_and_by(self) -> None:
         """A few at a time: invocations go on meanwhile."""
-        for at in range(0, len(new), TRACES_AT_ONCE):
-            part = new[at : at + TRACES_AT_ONCE]
-            self._count(part)
+        while new := self._uncounted()[:RUNS_AT_ONCE]:
+            self._count(new)
             await asyncio.sleep(0)
-            if self._counted != part[-1].request_id:
-                return  # somebody asked, and has counted the rest
+
+    def _uncounted(self) -> list[Trace]:
+        fallen = self._recorder.runs - TRACES - self._counted
+        if fallen > 0:
+            _say(f"{fallen} invocations ended faster than they were counted: CloudWatch's metrics do not have them")
+            self._counted += fallen
+        return self._recorder.runs_since(self._counted)
 
     def stop(self) -> None:
         self._daemon.stop()
@@ -131,7 +134,7 @@ class Telemetry:
             await self._bring_stream(stream)
         self._recorder.let_go(streams)
         self._say_lost()
-        self._count(self._recorder.traces_since(self._counted))
+        self._count(self._uncounted())
         self._metrics[metrics.NAMESPACE] += self._book.take()
         await self._bring_metrics()
         self._documents += self._daemon.take()
@@ -140,9 +143,9 @@ class Telemetry:
 
     def _send_again(self) -> None:
         for stream in self._recorder.all_streams():
-            for entry in stream.entries:
-                entry.send_again()
-        self._counted = ""
+            stream.send_again()
+        self._counted, self._recent = max(0, self._recorder.runs - TRACES), []
+        self._book.uncount()
         self._metrics.clear()
         self._segments.clear()
 
@@ -212,7 +215,7 @@ class Telemetry:
 
     def _count(self, new: Sequence[Trace]) -> None:
         if new:
-            self._counted = new[-1].request_id
+            self._counted += len(new)
             self._book.count(new, self._running_before(new))
 
     def _running_before(self, new: Sequence[Trace]) -> Iterable[Trace]:

@@ -13,6 +13,7 @@ from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+STATISTICS = ("Sum", "Average", "Minimum", "Maximum", "SampleCount")
 NAMESPACE_AS_DIMENSION = ""  # no metric has a dimension without a name
 
 
@@ -52,10 +53,21 @@ def exact_statistics(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def exact_data(original: Callable[..., Any]) -> Callable[..., Any]:
     def get_metric_data(self: Any, queries: list[dict[str, Any]], *rest: Any, **more: Any) -> Any:
+        for query in queries:
+            _check_statistic(query)
         marked = [_with_namespace(datum) for datum in self.get_all_metrics()]
         return original(_view(self, marked), [_marked(query) for query in queries], *rest, **more)
 
     return get_metric_data
+
+
+def _check_statistic(query: dict[str, Any]) -> None:
+    """moto has no percentiles, and fails without a word where one is asked for."""
+    from moto.cloudwatch.exceptions import InvalidParameterValue
+
+    given = query.get("MetricStat", {}).get("Stat", "Sum")
+    if given not in STATISTICS:
+        raise InvalidParameterValue(f"The mocked account has no statistic {given}: it has {', '.join(STATISTICS)}.")
 
 
 def _view(backend: Any, data: list[Any]) -> Any:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from labkit.emulator.loglines import FRAME_MAGIC, Origin, report_line
 from labkit.emulator.recorder import (
+    LEFT_BYTES,
     STREAM_BYTES,
     STREAMS,
     TOTAL_BYTES,
@@ -194,6 +195,64 @@ def test_traces_forget_the_oldest():
         recorder.record(dataclasses.replace(TRACE, request_id=str(number)))
     assert recorder.trace("0") is None
     assert recorder.trace(str(TRACES)) is not None
+
+
+def test_runs_are_told_once_and_of_very_many_the_newest():
+    recorder = Recorder()
+    for number in range(TRACES + 3):
+        recorder.record(dataclasses.replace(TRACE, request_id=str(number)))
+    assert [trace.request_id for trace in recorder.runs_since(recorder.runs - 2)] == [str(TRACES + 1), str(TRACES + 2)]
+    assert len(recorder.runs_since(0)) == TRACES
+    assert recorder.runs_since(recorder.runs) == []
+
+
+def test_an_event_that_is_tried_again_has_two_runs_and_one_trace():
+    recorder = Recorder()
+    recorder.record(TRACE)
+    recorder.record(dataclasses.replace(TRACE, duration_s=9.0))  # with its extensions
+    recorder.record(dataclasses.replace(TRACE, arrived_at=60.0))
+    assert [trace.arrived_at for trace in recorder.runs_since(0)] == [0.0, 60.0]
+    assert recorder.traces() == [dataclasses.replace(TRACE, arrived_at=60.0)]
+
+
+# --- what CloudWatch has not yet
+
+
+def test_a_deleted_functions_streams_wait_for_cloudwatch_within_their_bound():
+    recorder = Recorder()
+    for number in range(20):
+        stream_of_it = recorder.stream(Origin("f"), str(number))
+        stream_of_it.begin("r")
+        stream_of_it.write(b"x" * 1_000_000)
+    recorder.forget("f")
+    left = recorder.all_streams()
+    assert [each.name for each in left] == [str(number) for number in range(20 - len(left), 20)]
+    assert sum(each.size for each in left) <= LEFT_BYTES
+    assert recorder.lost == {"f": 20 - len(left)}
+
+
+def test_what_is_let_go_has_been_brought_and_runs_no_more():
+    recorder = Recorder()
+    for request_id in ("over", "running"):
+        recorder.stream(Origin("f"), request_id).begin(request_id)
+    recorder.forget("f")
+    over, running = recorder.all_streams()
+    over.open_entry.ended = True
+    later = recorder.stream(Origin("g"), "later")
+    recorder.forget("g")
+    recorder.let_go([over, running])
+    assert recorder.all_streams() == [running, later]
+
+
+def test_a_stream_tells_how_many_invocations_fell_out_before_they_were_sent():
+    log = stream()
+    for number in range(5):
+        log.begin(f"r{number}")
+        log.write(b"x" * 1_000_000)
+        log.entries[-1].done = number == 0  # CloudWatch has this one
+    kept = [entry.request_id for entry in log.entries]
+    assert kept == ["r3", "r4"]
+    assert log.lost == 2
 
 
 # --- an init's parts

@@ -83,6 +83,17 @@ def test_what_a_handler_sends_comes_under_the_invocation():
     assert fields_of(tracing)["Parent"] == invocation["id"]
 
 
+def test_two_attempts_of_an_event_are_two_segments_each():
+    first, second = (json.loads(segments(entry, "1")[1]) for entry in attempts())
+    assert first["id"] != second["id"]
+    assert first["trace_id"] == second["trace_id"]
+
+
+def attempts():
+    tracing = Sampler().header("", "r1", "f", NOON)
+    return [Entry("r1", Origin("f", traced=True), NOON + n, tracing=tracing, trace=TRACE) for n in range(2)]
+
+
 def test_a_warm_invocation_has_no_initialization_and_a_restored_one_a_restore():
     warm = dataclasses.replace(TRACE, init_s=None)
     restored = dataclasses.replace(warm, restore_s=0.1)

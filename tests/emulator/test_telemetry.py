@@ -17,10 +17,10 @@ from labkit import Lab
 from labkit.emulator.daemon import Daemon
 from labkit.emulator.loglines import Origin
 from labkit.emulator.metrics import Book
-from labkit.emulator.recorder import STREAM_BYTES, Recorder
+from labkit.emulator.recorder import STREAM_BYTES, TRACES, Recorder
 from labkit.emulator.segments import Sampler
 from labkit.emulator.services import ServiceRefused
-from labkit.emulator.telemetry import WAITING_TRACES, Telemetry
+from labkit.emulator.telemetry import WAITING_RUNS, Telemetry
 from labkit.errors import ServicesNotStarted
 from labkit.model import Status, Trace
 
@@ -191,6 +191,18 @@ def test_after_motos_death_all_that_is_kept_is_brought_again():
     play(act)
 
 
+def test_every_run_of_an_event_counts_but_not_the_time_of_extensions_after_it():
+    async def act(scene):
+        scene.invoked("r1")
+        first = scene.recorder.trace("r1")
+        scene.recorder.record(dataclasses.replace(first, duration_s=2.0))
+        scene.recorder.record(dataclasses.replace(first, arrived_at=first.arrived_at + 60))
+        await scene.telemetry.up_to_date()
+        assert scene.services.invocations == 2
+
+    play(act)
+
+
 def test_a_deleted_functions_lines_are_brought_and_then_forgotten():
     async def act(scene):
         scene.invoked("r1")
@@ -229,17 +241,30 @@ def test_what_is_refused_is_said_and_does_not_hold_up_the_rest(capfd):
 def test_a_tick_counts_traces_before_the_recorder_forgets_them_and_starts_no_moto():
     async def act(scene):
         log = None
-        for number in range(3 * WAITING_TRACES):
+        for number in range(3 * WAITING_RUNS):
             log = scene.invoked(f"r{number}", b"", stream=log)
-            if number % WAITING_TRACES == WAITING_TRACES - 1:
+            if number % WAITING_RUNS == WAITING_RUNS - 1:
                 scene.telemetry.tick()
-                await scene.telemetry._counting
+                for _ in range(100):
+                    await asyncio.sleep(0)
         assert scene.services.starts == 0
         scene.recorder.clear()
         await scene.telemetry.up_to_date()
-        assert scene.services.invocations == 3 * WAITING_TRACES
+        assert scene.services.invocations == 3 * WAITING_RUNS
 
     play(act)
+
+
+def test_invocations_that_could_not_be_counted_are_said(capfd):
+    async def act(scene):
+        log = None
+        for number in range(TRACES + 7):
+            log = scene.invoked(f"r{number}", b"", stream=log)
+        await scene.telemetry.up_to_date()
+        assert scene.services.invocations == TRACES
+
+    play(act)
+    assert "labkit: 7 invocations ended faster than they were counted" in capfd.readouterr().err
 
 
 def test_ticks_bring_new_lines_only_where_there_may_be_a_subscription():

@@ -6,6 +6,7 @@ import inspect
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from moto.cloudwatch.exceptions import InvalidParameterValue
 from moto.cloudwatch.models import CloudWatchBackend
 
 from labkit.mockaws.cloudwatch import exact_data, exact_statistics
@@ -49,6 +50,13 @@ def test_so_is_data_of_many_metrics(backend, dimensions, total):
     exact = exact_data(CloudWatchBackend.get_metric_data)
     found = exact(backend, queries[:1], start_time=NOON - timedelta(minutes=1), end_time=NOON + timedelta(minutes=1))
     assert found[0]["values"] == [total]
+
+
+def test_a_percentile_is_refused_with_what_there_is(backend):
+    metric = {"Namespace": "AWS/Lambda", "MetricName": "Invocations"}
+    query = {"Id": "a", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "p99"}}
+    with pytest.raises(InvalidParameterValue, match="no statistic p99: it has Sum, Average"):
+        exact_data(CloudWatchBackend.get_metric_data)(backend, [query], start_time=NOON, end_time=NOON)
 
 
 def test_the_listed_metrics_keep_their_dimensions(backend):
