@@ -34,7 +34,7 @@ from labkit.settings import Settings
 OLDEST_PYTHON = (3, 11)
 ESSENTIAL = (
     "ipython", "ipykernel", "nbclient", "nbformat", "jupytext", "matplotlib", "rich", "pyflakes", "boto3", "requests",
-    "uvicorn", "httptools", "uvloop", "starlette", "psutil", "moto", "flask", "httpcore", "numpy", "scikit-learn",
+    "httptools", "uvloop", "starlette", "psutil", "moto", "flask", "httpcore", "numpy", "scikit-learn",
 )  # fmt: skip
 OPTIONAL = {"ipywidgets": "The explorers in lessons show their first state only."}
 RUNTIME_CLIENTS = ("auto", "awslambdaric", "fallback")

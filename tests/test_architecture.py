@@ -65,7 +65,7 @@ MAY = {
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
         FREE | {"labkit.scheduler", "labkit.actions", "labkit.emulator"},
-        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvicorn", "uvloop"},
+        {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"},
     ),
     # a lab runs the functions of those who use moto inside of their own process
     "mockaws": ({"labkit.mockaws", "labkit.client", "labkit.settings"}, {"moto", "requests", "werkzeug", "botocore"}),
@@ -133,12 +133,11 @@ def test_the_emulator_has_no_locks(path):
 
 HOMES = {
     "starlette": {"pages"},
-    "uvicorn": {"connection", "server"},
     "subprocess": {"sandbox"},
-    "signal": {"sandbox"},
+    "signal": {"sandbox", "server"},
     "psutil": {"proc", "server"},
     "sqlite3": {"store"},
-    "httptools": {"runtime_api"},
+    "httptools": {"connection", "runtime_api"},
     "httpcore": {"services", "forwarding"},
     "labkit.scheduler": {"dispatcher", "composition"},
     "labkit.actions": {"dispatcher"},

@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from labkit.emulator import eventstream, gateway
+from labkit.emulator.exchange import App, Receive, Send
 from labkit.emulator.gateway import Caller, HttpRequest, HttpResponse, UnusableResultError
-from labkit.emulator.http import App, Receive, Scope, Send, body_of, respond, send_reply
+from labkit.emulator.http import Scope, body_of, respond, send_reply
 from labkit.emulator.invoker import Answer, Invoker
 from labkit.emulator.pages import fault
 from labkit.emulator.recorder import log_tail

@@ -11,13 +11,13 @@ then, but not for anything else: all else is refused here.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
-from xml.sax.saxutils import escape
 
 from labkit.emulator.services import Services
 from labkit.emulator.signing import Verifier
@@ -169,7 +169,7 @@ def _anonymous() -> tuple[bytes, str, bytes]:
 def _unknown_caller(caller: Caller, headers: Headers) -> tuple[bytes, str, bytes]:
     """Content type, code and body of an error, in the form of the service's protocol: S3's XML, JSON or query."""
     if caller.service == "s3":
-        code, key = "InvalidAccessKeyId", escape(caller.access_key_id)
+        code, key = "InvalidAccessKeyId", html.escape(caller.access_key_id, quote=False)
         text = (
             f"<Error><Code>{code}</Code><Message>{UNKNOWN_KEY}</Message><AWSAccessKeyId>{key}</AWSAccessKeyId></Error>"
         )

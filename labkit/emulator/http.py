@@ -1,20 +1,35 @@
-"""The front door: an ASGI application. Invocations take the shortest path there is; what is signed for
-another service is passed on to it; the rest goes to `pages`.
+"""The front door: which way a request goes. Invocations take the shortest path there is, without a task of their own;
+what is signed for another service is passed on to it; the rest goes to `doors` and `pages`, ASGI applications.
 
 Requests whose Host is not this machine's loopback are refused: a web page must not reach a lab by DNS rebinding.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from labkit.emulator.exchange import (
+    STATUS_LINES,
+    App,
+    Conversation,
+    Exchange,
+    Invocation,
+    Line,
+    Receive,
+    Request,
+    Send,
+    date_line,
+)
 from labkit.emulator.forwarding import Forwarding
-from labkit.emulator.invoker import Answer, Invoker
+from labkit.emulator.invocation import Result
+from labkit.emulator.invoker import Begun, Invoker
 from labkit.emulator.pages import RESET_PATH, fault
 from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
@@ -24,13 +39,10 @@ from labkit.errors import RequestAborted, ServiceError
 from labkit.model import InvocationType
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
-INVOKE_PREFIX = "/2015-03-31/functions/"
-INVOKE_SUFFIX = "/invocations"
+INVOKE_PREFIX = b"/2015-03-31/functions/"
+INVOKE_SUFFIX = b"/invocations"
 BODY_BYTES = 8 * 1024 * 1024  # of an invocation: what is beyond is counted as too large, but not kept
 LOOPBACK = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
 NOT_HERE = b'{"message":"labkit answers on 127.0.0.1 and localhost only."}'
@@ -55,48 +67,92 @@ class FrontDoor:
         self._rest = rest
         self._others = others
 
+    def answering(self, line: Line, request: Request, about: dict[str, Any]) -> Exchange:
+        """The exchange of a request; `about` is what ASGI's scope says of the connection."""
+        if is_invocation(request):
+            return Invocation(line, request, self, BODY_BYTES)
+        return Conversation(line, request, self, about)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = dict(scope.get("headers", ()))
-        path: str = scope.get("path", "")
-        if scope["type"] == "http" and not is_loopback(headers.get(b"host", b"")):
+        headers: Headers = dict(scope["headers"])
+        if not is_loopback(headers.get(b"host", b"")):
             await respond(send, 403, REFUSED, NOT_HERE)
-        elif path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and scope.get("method") == "POST":
-            await self._invoke(scope, headers, receive, send)
-        elif self._others and self._is_for_others(scope, headers, path):
+        elif self._others and self._is_for_others(scope, headers):
             await self._others(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 
-    def _is_for_others(self, scope: Scope, headers: Headers, path: str) -> bool:
-        query, method = scope.get("query_string", b""), scope.get("method", "")
-        return path != RESET_PATH and self._others is not None and self._others.wanted(headers, query, method, path)
+    def _is_for_others(self, scope: Scope, headers: Headers) -> bool:
+        path = scope["path"]
+        return (
+            path != RESET_PATH
+            and self._others is not None
+            and self._others.wanted(headers, scope["query_string"], scope["method"], path)
+        )
 
-    async def _invoke(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+    # --- invocations
+
+    def early(self, request: Request) -> bytes | None:
+        """The refusal of an invocation whose body need not be read."""
+        headers = dict(request.headers)
+        if not is_loopback(headers.get(b"host", b"")):
+            return encoded(403, REFUSED, NOT_HERE)
+        if self._verifier and is_long(headers):
+            try:
+                self._verifier.check_claim(request.query, request.headers, time.time())
+            except ServiceError as error:
+                return self._refusal(error)
+        return None
+
+    def invoke(self, request: Request, body: bytes, answer: Callable[[bytes], None]) -> None:
+        headers: Headers = dict(request.headers)
         try:
-            if self._verifier and is_long(headers):
-                self._verifier.check_claim(scope["query_string"], scope["headers"], time.time())
-            answer = await self._answer(scope, headers, await body_of(receive))
+            begun = self._begin(request, headers, body)
         except ServiceError as error:
-            await send_reply(send, self._wire.error(error, str(uuid.uuid4())))
+            answer(self._refusal(error))
         except Exception as error:
-            await send_reply(send, self._wire.error(fault(error), str(uuid.uuid4())))
+            answer(self._refusal(fault(error)))
         else:
             tail = headers.get(b"x-amz-log-type") == b"Tail"
-            payload = answer.result.payload if answer.result else b""
-            await respond(send, answer.status, _fields(answer, tail=tail), payload)
+            if begun.result is None:
+                answer(encoded(begun.status, _fields(begun, None, tail=tail), b""))
+            else:
+                begun.result.add_done_callback(partial(self._answer, answer, begun, tail))
 
-    async def _answer(self, scope: Scope, headers: Headers, payload: bytes) -> Answer:
-        query: bytes = scope["query_string"]
+    def _begin(self, request: Request, headers: Headers, payload: bytes) -> Begun:
+        query = request.query
         if self._verifier and len(payload) <= BODY_BYTES:  # a longer one is cut, and refused for its size
-            self._verifier.check(scope["method"], scope["raw_path"], query, scope["headers"], payload, time.time())
-        name: str = scope["path"][len(INVOKE_PREFIX) : -len(INVOKE_SUFFIX)]
-        return await self._invoker.invoke(
-            parse_reference(name, _parameter(query, "Qualifier=") if query else None),
+            fields = headers if len(headers) == len(request.headers) else request.headers
+            self._verifier.check(request.method, request.path, query, fields, payload, time.time())
+        name = request.path[len(INVOKE_PREFIX) : -len(INVOKE_SUFFIX)].decode("latin-1")
+        return self._invoker.begin(
+            parse_reference(unquote(name) if "%" in name else name, _parameter(query, "Qualifier=") if query else None),
             payload,
             kind=_text(headers, b"x-amz-invocation-type") or InvocationType.REQUEST_RESPONSE,
             client_context=_text(headers, b"x-amz-client-context"),
             trace_id=_text(headers, b"x-amzn-trace-id"),
         )
+
+    def _answer(self, answer: Callable[[bytes], None], begun: Begun, tail: bool, ended: asyncio.Future[Result]) -> None:
+        if ended.cancelled():
+            return
+        try:
+            result = ended.result()
+        except ServiceError as error:
+            answer(self._refusal(error))
+        except Exception as error:
+            answer(self._refusal(fault(error)))
+        else:
+            answer(encoded(begun.status, _fields(begun, result, tail=tail), result.payload))
+
+    def _refusal(self, error: ServiceError) -> bytes:
+        reply = self._wire.error(error, str(uuid.uuid4()))
+        return encoded(reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
+
+
+def is_invocation(request: Request) -> bool:
+    path = request.path
+    return path.startswith(INVOKE_PREFIX) and path.endswith(INVOKE_SUFFIX) and request.method == "POST"
 
 
 def is_loopback(host: bytes) -> bool:
@@ -105,18 +161,24 @@ def is_loopback(host: bytes) -> bool:
     return name in LOOPBACK or name.endswith(b".localhost")
 
 
-def _fields(answer: Answer, *, tail: bool) -> list[tuple[bytes, bytes]]:
+def _fields(begun: Begun, result: Result | None, *, tail: bool) -> list[tuple[bytes, bytes]]:
     fields = [
-        (b"x-amzn-requestid", answer.request_id.encode()),
-        (b"x-amz-executed-version", answer.executed_version.encode()),
+        (b"x-amzn-requestid", begun.request_id.encode()),
+        (b"x-amz-executed-version", begun.executed_version.encode()),
     ]
-    if answer.result is not None:
+    if result is not None:
         fields.append((b"content-type", b"application/json"))
-        if answer.result.failed:
+        if result.failed:
             fields.append((b"x-amz-function-error", b"Unhandled"))
         if tail:
-            fields.append((b"x-amz-log-result", base64.b64encode(log_tail(answer.result.entry))))
+            fields.append((b"x-amz-log-result", base64.b64encode(log_tail(result.entry))))
     return fields
+
+
+def encoded(status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
+    """A whole answer in one piece."""
+    lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+    return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINES[status], date_line(), lines, len(body), body)
 
 
 def _parameter(query: bytes, name: str) -> str | None:

@@ -45,6 +45,16 @@ class Answer:
     result: Result | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An invocation on its way. Its `result` comes later; there is none for Event and DryRun."""
+
+    status: int
+    request_id: str
+    executed_version: str
+    result: asyncio.Future[Result] | None = None
+
+
 class Invoker:
     """See the module's docstring."""
 
@@ -71,13 +81,37 @@ class Invoker:
 
         With a `stream`, what the handler yields is read there, meanwhile, and missing in the result.
         """
+        begun = self.begin(
+            reference,
+            payload,
+            kind=kind,
+            client_context=client_context,
+            trace_id=trace_id,
+            request_id=request_id,
+            stream=stream,
+        )
+        result = None if begun.result is None else await begun.result
+        return Answer(begun.status, begun.request_id, begun.executed_version, result)
+
+    def begin(
+        self,
+        reference: Reference,
+        payload: bytes,
+        *,
+        kind: str = InvocationType.REQUEST_RESPONSE,
+        client_context: str = "",
+        trace_id: str = "",
+        request_id: str = "",
+        stream: ResponseStream | None = None,
+    ) -> Begun:
+        """Sets an invocation going, as `invoke` does, and does not wait for it; its future may raise ServiceErrors."""
         version = self._registry.serving(reference)
         _check(payload, kind, client_context)
         request_id = request_id or self._new_id()
         if stream:
             stream.request_id, stream.executed_version = request_id, version.version
         if kind == InvocationType.DRY_RUN:
-            return Answer(204, request_id, version.version)
+            return Begun(204, request_id, version.version)
         caused, trace_id = trace_id, continued(trace_id or _trace_id(request_id), version.config.name)
         invocation = Invocation(
             request_id=request_id,
@@ -93,11 +127,11 @@ class Invoker:
         )
         if kind == InvocationType.EVENT:
             self._queue.put(invocation)
-            return Answer(202, request_id, version.version)
+            return Begun(202, request_id, version.version)
         if caused and self.loops(invocation):
             raise RecursiveInvocation(LOOP)
         self._dispatcher.submit(invocation)
-        return Answer(200, request_id, version.version, await invocation.result)
+        return Begun(200, request_id, version.version, invocation.result)
 
     def loops(self, invocation: Invocation) -> bool:
         """Whether a chain of events has come back to this function too often, and its settings say that it ends."""

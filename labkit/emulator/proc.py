@@ -6,8 +6,10 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -15,12 +17,20 @@ HAS_PROC = Path("/proc/self/statm").exists()
 HAS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
+def _known(pid: int) -> psutil.Process | None:
+    """What psutil knows of a process, where there is no /proc; None if it is gone."""
+    import psutil  # a cold path on Linux, and a twentieth of the emulator's start
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid)
+    return None
+
+
 def children(pid: int) -> list[int]:
     """Direct children of a process, of all its threads."""
     if not HAS_CHILDREN:
-        with suppress(psutil.Error):
-            return [child.pid for child in psutil.Process(pid).children()]
-        return []
+        known = _known(pid)
+        return [child.pid for child in known.children()] if known else []
     found: list[int] = []
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -57,9 +67,14 @@ def proportional_bytes(pids: list[int]) -> int:
                 if line.startswith(b"Pss:"):
                     total += int(line.split()[1]) * 1024
         except OSError:
-            with suppress(psutil.Error):
-                total += psutil.Process(pid).memory_info().rss
+            total += _resident_bytes(pid)
     return total
+
+
+def _resident_bytes(pid: int) -> int:
+    """0 if the process is gone, as it is on Linux if /proc does not have it."""
+    known = None if HAS_PROC else _known(pid)
+    return int(known.memory_info().rss) if known else 0
 
 
 def cpu_s(pid: int) -> float | None:
@@ -68,10 +83,11 @@ def cpu_s(pid: int) -> float | None:
     On Linux from the process's own clock, in nanoseconds (clock_getcpuclockid(3) makes its number like this) and for
     the price of one system call; only the children's time comes in ticks of 10 ms.
     """
-    with suppress(OSError, ValueError, IndexError, psutil.Error):
-        if not HAS_PROC:
-            times = psutil.Process(pid).cpu_times()
-            return float(times.user + times.system)
+    if not HAS_PROC:
+        known = _known(pid)
+        times = known.cpu_times() if known else None
+        return float(times.user + times.system) if times else None
+    with suppress(OSError, ValueError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return time.clock_gettime((~pid << 3) | 2) + (int(fields[13]) + int(fields[14])) / TICKS_PER_S
     return None
@@ -95,9 +111,7 @@ class Resident:
     def read_bytes(self) -> int:
         """0 if the process is gone."""
         if self._fd < 0:
-            with suppress(psutil.Error):
-                return int(psutil.Process(self.pid).memory_info().rss)
-            return 0
+            return _resident_bytes(self.pid)
         try:
             fields = os.pread(self._fd, 128, 0).split()
         except OSError:

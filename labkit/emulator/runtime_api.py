@@ -2,6 +2,7 @@
 
 Each environment has a port of its own: the official client takes host:port without a path. Head and body of an
 answer are one segment; two cost 42 ms per call. Decides nothing: it reads requests and tells the environment.
+labkit's own transport does not wait for the confirmation of a result; it goes out with the next event (CONFIRM).
 A streamed response is handed on as it comes, errors in its trailers; its reader may hold up the connection.
 Paths and answers: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, and for streams
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
@@ -35,7 +36,8 @@ ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-
 ERROR_TYPE = b"lambda-runtime-function-error-type"
 ERROR_BODY = b"lambda-runtime-function-error-body"
 RESPONSE_MODE = b"lambda-runtime-function-response-mode"
-KEPT = frozenset((b"content-type", ERROR_TYPE, ERROR_BODY, RESPONSE_MODE))
+CONFIRM = b"labkit-confirm"
+KEPT = frozenset((b"content-type", ERROR_TYPE, ERROR_BODY, RESPONSE_MODE, CONFIRM))
 MOST_BYTES = 4 * RESPONSE_PAYLOAD_BYTES  # beyond this nobody reads on
 HEAD_BYTES = 64 * 1024
 
@@ -72,6 +74,7 @@ class Channel(asyncio.Protocol):
         self._size = 0
         self._head_bytes = 0  # of segments that are nothing but the middle of a head, or of a body's trailers
         self._aside = True  # whether this segment is one
+        self._kept = b""  # a confirmation that goes out with the next answer
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -154,6 +157,8 @@ class Channel(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._aside = False
+        if self._transport is None or self._transport.is_closing():
+            return
         method = self._parser.get_method()
         if method == b"GET" and self._url == NEXT:
             self._client.on_next(self)
@@ -231,20 +236,32 @@ class Channel(asyncio.Protocol):
             self._answer(verdict)
             return
         self.refuse(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
+        self._end_if_unread()
 
     def _answer(self, verdict: Verdict) -> None:
         if isinstance(verdict, str):
             self.refuse(403, "InvalidStateTransition", verdict)
-        elif verdict:
-            self.write(ACCEPTED)
-        else:
+        elif not verdict:
             self.refuse(400, "InvalidRequestID", "Invalid request ID")
+        elif CONFIRM in self._fields:
+            self._kept = ACCEPTED
+            return
+        else:
+            self.write(ACCEPTED)
+            return
+        self._end_if_unread()
+
+    def _end_if_unread(self) -> None:
+        """Who has not read a refusal yet may ask for an event before he does, and must not get one: he is to end."""
+        if CONFIRM in self._fields:
+            self.close()
 
     # --- answers
 
     def write(self, message: bytes) -> None:
         if self._transport:
-            self._transport.write(message)
+            kept, self._kept = self._kept, b""
+            self._transport.write(kept + message)
 
     def refuse(self, status: int, error_type: str, message: str) -> None:
         self.reply(HTTPStatus(status), {"errorMessage": message, "errorType": error_type})

@@ -41,6 +41,7 @@ from typing import Protocol
 from labkit.emulator import proc
 from labkit.emulator.output import READ_BYTES, Output
 
+FAMILY_S = 0.05  # a child that grows is noticed so much later than the runtime itself
 OPEN_FILES = 1024  # recorded inside a real environment
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -125,6 +126,8 @@ class Sandbox:
         self._pidfds: dict[int, int] = {}
         self._extensions: dict[str, subprocess.Popen[bytes]] = {}
         self._returncode: int | None = None  # of a runtime that ended before its company
+        self._family: list[int] = []  # extensions and descendants, when somebody `_looked` last
+        self._looked = -FAMILY_S
         self._strays: set[int] = set()  # descendants outside the process group
         self._mark = f"TMPDIR={self.tmp}".encode()  # a variable that only this sandbox's processes have
         self._make_folders(package)
@@ -328,6 +331,7 @@ class Sandbox:
             self._resident.close()
             self._resident = None
         self._strays.clear()
+        self._family, self._looked = [], -FAMILY_S
 
     def drain(self) -> None:
         """Reads what the processes have written up to now."""
@@ -393,12 +397,20 @@ class Sandbox:
         """Memory of the process, and of its children as long as it has any (shared pages counted once)."""
         if self._process is None or self._resident is None:
             return 0
-        family = [pid for pid in self.pids if pid != self._process.pid]
-        family += [below for pid in self.pids for below in proc.descendants(pid)]
-        if not family:
+        self._look_for_family(self._process.pid)
+        if not self._family:
             return self._resident.read_bytes()
-        self._strays.update(pid for pid in family if _group_of(pid) != self._process.pid)
-        return proc.proportional_bytes([self._process.pid, *family])
+        return proc.proportional_bytes([self._process.pid, *self._family])
+
+    def _look_for_family(self, runtime: int) -> None:
+        """Finds out who belongs to the runtime: dear, and so not at each look at its memory."""
+        now = self._loop.time()
+        if now - self._looked < FAMILY_S:
+            return
+        self._looked = now
+        pids = self.pids
+        self._family = [pid for pid in pids if pid != runtime] + [d for pid in pids for d in proc.descendants(pid)]
+        self._strays.update(pid for pid in self._family if _group_of(pid) != runtime)
 
     def own_resident_bytes(self) -> int:
         return self._resident.read_bytes() if self._resident else 0

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -13,12 +14,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-import uvicorn
-
 from labkit.emulator.composition import Composition, composed
-from labkit.emulator.connection import Connection, hang_up_on_silent
 from labkit.emulator.dispatcher import keep_time
+from labkit.emulator.listening import Listening
 from labkit.emulator.own_log import shorten
 from labkit.emulator.sandbox import adopt_orphans, reap_orphans
 from labkit.emulator.store import Store
@@ -90,12 +88,22 @@ def _scratch(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in home.iterdir():
             pid = folder.name.partition("-")[0]
-            if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            if pid.isdigit() and not _runs(int(pid)):
                 _delete(folder)
         folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=home))
     except OSError as error:
         raise NoScratchFolder(str(home), error.strerror or str(error)) from None
     return folder
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _delete(folder: Path) -> None:
@@ -112,19 +120,16 @@ async def _serve(
     settings = given.with_credentials()
     endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
     lab = composed(settings, endpoint, scratch, store, signed=not options.unsigned)
-    server = uvicorn.Server(_config(lab.app))
+    ended = asyncio.Event()
     parent_pid = os.getppid() if options.parent_pipe else 0
-    ticking = asyncio.create_task(keep_time(lambda: _tick(lab, server, parent_pid)))
+    ticking = asyncio.create_task(keep_time(lambda: _tick(lab, ended, parent_pid)))
+    _end_with_signals(ended)
     if parent_pid:
-        _end_with_parent(server)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    watching = asyncio.create_task(hang_up_on_silent(server.server_state.connections))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.001)
-    _announce(endpoint, settings, made=not given.access_key_id, options=options)
-    await serving
+        _end_with_parent(ended)
+    async with Listening(lab.app, [listener]):
+        _announce(endpoint, settings, made=not given.access_key_id, options=options)
+        await ended.wait()
     ticking.cancel()
-    watching.cancel()
     await lab.stop()
 
 
@@ -143,39 +148,29 @@ def _announce(endpoint: str, settings: Settings, *, made: bool, options: argpars
         )
 
 
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=75,
-        backlog=1024,
-    )
+def _end_with_signals(ended: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
 
 
-def _end_with_parent(server: uvicorn.Server) -> None:
+def _end_with_parent(ended: asyncio.Event) -> None:
     """Standard input is a pipe that only the parent holds: its end is ours."""
     loop = asyncio.get_running_loop()
 
     def read() -> None:
         if not os.read(0, 4096):
             loop.remove_reader(0)
-            server.should_exit = True
+            ended.set()
 
     loop.add_reader(0, read)
 
 
-def _tick(lab: Composition, server: uvicorn.Server, parent_pid: int) -> None:
+def _tick(lab: Composition, ended: asyncio.Event, parent_pid: int) -> None:
     lab.dispatcher.tick()
     reap_orphans(lab.pids())
     if parent_pid:
         shorten()
     # a fork of the parent may hold the pipe open after its death
     if parent_pid and os.getppid() != parent_pid:
-        server.should_exit = True
+        ended.set()

@@ -21,10 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel
-
 from labkit.emulator import eventstream, values
+from labkit.emulator.apimodel import Operation, description
 from labkit.emulator.constraints import Constraints
 from labkit.errors import InvalidRequestContent, SerializationFailed, ServiceError
 
@@ -88,13 +86,13 @@ class _Segment:
 
 class Wire:
     def __init__(self) -> None:
-        description = Loader().load_service_model("lambda", "service-2")
-        self._model = ServiceModel(description)
-        self._operations: dict[str, OperationModel] = {}
-        self._exceptions: dict[str, Any] = {n: s for n, s in description["shapes"].items() if s.get("exception")}
+        model = description()
+        self._described, self._shapes = model["operations"], model["shapes"]
+        self._operations: dict[str, Operation] = {}
+        self._exceptions: dict[str, Any] = {n: s for n, s in self._shapes.items() if s.get("exception")}
         self._constraints = Constraints()
-        self._root = _route_tree(description["operations"])
-        self.operations: tuple[str, ...] = tuple(description["operations"])
+        self._root = _route_tree(self._described)
+        self.operations: tuple[str, ...] = tuple(self._described)
 
     def match(self, method: str, path: str, query: Query = ()) -> Match | None:
         """The operation that answers; `path` is raw (ARNs still percent-encoded), a trailing slash does not matter."""
@@ -128,7 +126,7 @@ class Wire:
 
     def event(self, operation: str, event: Mapping[str, Any]) -> bytes:
         """One message of a streamed response, ready to send: {"PayloadChunk": {"Payload": b"..."}}."""
-        return eventstream.encode_event(self._operation(operation).get_event_stream_output(), event)
+        return eventstream.encode_event(self._operation(operation).event_stream, event)
 
     def error(self, error: ServiceError, request_id: str) -> Reply:
         """The error response: its code in a header, the rest as the exception's shape in the model says."""
@@ -139,9 +137,9 @@ class Wire:
         headers |= {members[name]["locationName"].lower(): _ascii(str(fields.pop(name))) for name in in_headers}
         return Reply(error.status, headers, json.dumps(fields).encode())
 
-    def _operation(self, name: str) -> OperationModel:
+    def _operation(self, name: str) -> Operation:
         if name not in self._operations:
-            self._operations[name] = self._model.operation_model(name)
+            self._operations[name] = Operation(name, self._described[name], self._shapes)
         return self._operations[name]
 
 
@@ -150,14 +148,14 @@ class Wire:
 
 def _route_tree(operations: Mapping[str, Any]) -> _Segment:
     root = _Segment()
-    for name, description in operations.items():
-        path, _, query = description["http"]["requestUri"].partition("?")
+    for name, said in operations.items():
+        path, _, query = said["http"]["requestUri"].partition("?")
         node, parameters = root, []
         for segment in _segments(path):
             node = node.child(segment)
             parameters += [segment.strip("{+}")] if segment.startswith("{") else []
         literal = frozenset(parse_qsl(query, keep_blank_values=True))
-        node.routes.append(_Route(name, description["http"]["method"], tuple(parameters), literal))
+        node.routes.append(_Route(name, said["http"]["method"], tuple(parameters), literal))
     return root
 
 
@@ -211,11 +209,11 @@ def _from_query(member: Any, texts: list[str]) -> Any:
     return values.from_text(member, texts[0], values.ISO)
 
 
-def _from_body(operation: OperationModel, body: bytes) -> dict[str, Any]:
+def _from_body(operation: Operation, body: bytes) -> dict[str, Any]:
     """The members that are in the body: the payload member alone, or all that are nowhere else."""
-    if not body:
-        return {}
     shape = operation.input_shape
+    if not body or shape is None:
+        return {}
     payload = shape.serialization.get("payload")
     if payload is None:
         return _from_document(_body_members(shape), body)
@@ -243,9 +241,9 @@ def _body_members(shape: Any) -> dict[str, Any]:
     return {name: member for name, member in shape.members.items() if "location" not in member.serialization}
 
 
-def _check_payload(operation: OperationModel, body: bytes) -> None:
+def _check_payload(operation: Operation, body: bytes) -> None:
     """A raw payload must be JSON where the model lists the error for one that is not: the Invoke family."""
-    if any(shape.name == InvalidRequestContent.code for shape in operation.error_shapes):
+    if InvalidRequestContent.code in operation.errors:
         check_event(body)
 
 
@@ -261,12 +259,12 @@ def check_event(body: bytes) -> None:
 # --- a result's parts ---------------------------------------------------------------------------------------
 
 
-def _status(model: OperationModel, result: Mapping[str, Any]) -> int:
+def _status(model: Operation, result: Mapping[str, Any]) -> int:
     members = model.output_shape.members if model.output_shape is not None else {}
     for name, member in members.items():
         if member.serialization.get("location") == "statusCode" and result.get(name) is not None:
             return int(result[name])
-    return int(CORRECTED_STATUS.get(model.name, model.http["responseCode"]))
+    return int(CORRECTED_STATUS.get(model.name, model.response_code))
 
 
 def _result_headers(shape: Any, result: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,10 @@ header for header; what is saved is its dynamic library (about a millisecond of 
 client (about 50 microseconds of every warm call). It uses the C module `_socket` because `socket` would import
 `selectors` and `enum` classes that the runtime does not need.
 
+A result is posted and its confirmation read together with the next event: the runtime has something to do meanwhile,
+and to be woken for the confirmation would cost it, and the emulator, a system call each. Until then a result that was
+refused is not known to be; it is an error of the `next` that follows, and either ends awslambdaric's loop.
+
 Every failure is a RuntimeError, as in the native module. An answer that is not 2xx is one, with its status. When
 the emulator closes the connection between two requests, `next` connects once more: asking again for an event is
 harmless, posting a result twice is not.
@@ -16,6 +20,7 @@ import os
 from _socket import AF_INET, IPPROTO_TCP, MSG_WAITALL, SOCK_STREAM, TCP_NODELAY, socket
 
 API = "/2018-06-01/runtime"
+WITH_NEXT = "labkit-confirm: with-next\r\n"  # the emulator may keep the confirmation until there is an event
 
 # The headers that the native module hands on, and how awslambdaric spells them.
 _NAMES = {
@@ -45,6 +50,8 @@ class Connection:
         host, _, port = address.rpartition(":")
         self._address = (host, int(port))
         self._socket: socket | None = None
+        self._unconfirmed = False  # the answer to a result that was posted is still to be read
+        self._early = b""  # of the answer after that one
         self._host = f" HTTP/1.1\r\nHost: {address}\r\nAccept: */*\r\n"
         self._agent = f"User-Agent: {user_agent}\r\n"
         self._next = f"GET {API}/invocation/next{self._host}{self._agent}\r\n".encode()
@@ -61,14 +68,40 @@ class Connection:
     def post(self, path: str, headers: str, body: bytes, *, invocation_id: str | None = None) -> int:
         if invocation_id:
             headers = f"{headers}lambda-runtime-invocation-id: {invocation_id}\r\n"
+        return self._exchange(self._posted(path, headers, body))[0]
+
+    def post_result(self, path: str, headers: str, body: bytes, *, invocation_id: str | None = None) -> None:
+        """Posts without waiting for the answer, which the next exchange reads first."""
+        if invocation_id:
+            headers = f"{headers}lambda-runtime-invocation-id: {invocation_id}\r\n"
+        self._confirm()
+        self._send(self._posted(path, f"{headers}{WITH_NEXT}", body))
+        self._unconfirmed = True
+
+    def _posted(self, path: str, headers: str, body: bytes) -> bytes:
         head = f"POST {API}{path}{self._host}{headers}{self._agent}content-length: {len(body)}\r\n\r\n"
         # Head and body in one segment: two would wait for each other's acknowledgement, 40 ms.
-        return self._exchange(head.encode("utf-8", "surrogateescape") + body)[0]
+        return head.encode("utf-8", "surrogateescape") + body
 
     def _exchange(self, request: bytes) -> tuple[int, list[bytes], bytes]:
+        connection = self._send(request)
+        self._confirm()
+        return self._read_answer(connection, self._first(connection))
+
+    def _send(self, request: bytes) -> socket:
         try:
             connection = self._socket or self._connect()
             connection.sendall(request)
+        except OSError as error:
+            self._close()
+            raise ConnectionLostError(str(error)) from error
+        return connection
+
+    def _first(self, connection: socket) -> bytes:
+        received, self._early = self._early, b""
+        if received:
+            return received
+        try:
             received = connection.recv(16384)
         except OSError as error:
             self._close()
@@ -76,14 +109,30 @@ class Connection:
         if not received:
             self._close()
             raise ConnectionLostError("connection closed")
-        return self._read_answer(connection, received)
+        return received
+
+    def _confirm(self) -> None:
+        """Reads the answer to the result that was posted before, if there is one. RuntimeError if it was refused."""
+        if not self._unconfirmed:
+            return
+        self._unconfirmed = False
+        connection = self._socket
+        assert connection is not None
+        try:
+            status, _, _ = self._read_answer(connection, self._first(connection))
+        except ConnectionLostError as error:
+            raise RuntimeError(f"Failed to post invocation response: {error}") from None
+        if not 200 <= status < 300:
+            self._close()  # another answer may be on its way
+            raise RuntimeError(f"Failed to post invocation response: {status}")
 
     def _read_answer(self, connection: socket, received: bytes) -> tuple[int, list[bytes], bytes]:
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += self._receive(connection, 16384, 0)
         status_line, *lines = received[:end].split(b"\r\n")
-        body = received[end + 4 :]
-        missing = _content_length(lines) - len(body)
+        length = _content_length(lines)
+        body, self._early = received[end + 4 : end + 4 + length], received[end + 4 + length :]
+        missing = length - len(body)
         if missing > 0:
             parts = [body]
             while missing > 0:
@@ -111,7 +160,7 @@ class Connection:
     def _close(self) -> None:
         if self._socket is not None:
             self._socket.close()
-            self._socket = None
+            self._socket, self._unconfirmed, self._early = None, False, b""
 
 
 def _content_length(lines: list[bytes]) -> int:
@@ -164,13 +213,11 @@ def post_invocation_result(
     invoke_id: str, data: bytes, content_type: str = "application/json", invocation_id: str | None = None
 ) -> None:
     """Posts what the handler returned."""
-    _post(
-        f"/invocation/{invoke_id}/response",
-        f"content-type: {content_type}\r\n",
-        data,
-        invocation_id=invocation_id,
-        what="response",
-    )
+    path, headers = f"/invocation/{invoke_id}/response", f"content-type: {content_type}\r\n"
+    try:
+        connection().post_result(path, headers, data, invocation_id=invocation_id)
+    except ConnectionLostError as error:
+        raise RuntimeError(f"Failed to post invocation response: {error}") from None
 
 
 def post_error(invoke_id: str, error: str | bytes, xray_fault: str = "", invocation_id: str | None = None) -> None:
@@ -182,13 +229,9 @@ def post_error(invoke_id: str, error: str | bytes, xray_fault: str = "", invocat
     if xray_fault:
         headers = f"{headers}lambda-runtime-function-xray-error-cause: {xray_fault}\r\n"
     body = error if isinstance(error, bytes) else error.encode("utf-8", "surrogateescape")
-    _post(f"/invocation/{invoke_id}/error", headers, body, invocation_id=invocation_id, what="error")
-
-
-def _post(path: str, headers: str, body: bytes, *, invocation_id: str | None, what: str) -> None:
     try:
-        status = connection().post(path, headers, body, invocation_id=invocation_id)
-    except ConnectionLostError as error:
-        raise RuntimeError(f"Failed to post invocation {what}: {error}") from None
+        status = connection().post(f"/invocation/{invoke_id}/error", headers, body, invocation_id=invocation_id)
+    except ConnectionLostError as lost:
+        raise RuntimeError(f"Failed to post invocation error: {lost}") from None
     if not 200 <= status < 300:
-        raise RuntimeError(f"Failed to post invocation {what}: {status}")
+        raise RuntimeError(f"Failed to post invocation error: {status}")

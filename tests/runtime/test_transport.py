@@ -28,6 +28,7 @@ def test_all_requests_use_one_connection(transport, api):
         api.send(b"{}")
         transport.next()
         transport.post_invocation_result("r", b"1", "application/json", None)
+        api.posts.get(timeout=15)
     assert (len(api.requests), api.connections) == (6, 1)
 
 
@@ -61,7 +62,7 @@ def native_event(api):
 
 @pytest.mark.process
 def test_the_requests_and_the_event_are_those_of_the_native_module(native_event, transport, api):
-    """Compared as bytes; only where in the head the user agent comes may differ, which means nothing in HTTP."""
+    """Compared as bytes, but for the place of the user agent in the head, and the word that a confirmation can wait."""
     api.send('{"ë": 1}'.encode(), **EVENT_HEADERS)
     known = {"module": transport}
     exec(CALLS, known)
@@ -69,7 +70,10 @@ def test_the_requests_and_the_event_are_those_of_the_native_module(native_event,
     assert native_event[1]["Lambda-Runtime-Deadline-Ms"] == 4102444800000
     ours, theirs = api.requests[5:], api.requests[:5]
     assert [(r.method, r.path, r.body) for r in ours] == [(r.method, r.path, r.body) for r in theirs]
-    assert [sorted(r.head.split(b"\r\n")) for r in ours] == [sorted(r.head.split(b"\r\n")) for r in theirs]
+    waits = b"labkit-confirm: with-next"
+    assert [waits in r.head for r in ours] == [r.path.endswith("/response") for r in ours]
+    lines = [sorted(line for line in r.head.split(b"\r\n") if line != waits) for r in ours]
+    assert lines == [sorted(r.head.split(b"\r\n")) for r in theirs]
 
 
 def test_header_names_are_understood_in_any_case(transport, api):
@@ -88,7 +92,7 @@ def test_bodies_of_any_size_follow_each_other_without_a_byte_lost(transport, api
 def test_a_large_result_arrives_whole(transport, api):
     data = bytes(range(256)) * 4 * 6 * 1024
     transport.post_invocation_result("r", data, "application/unknown", None)
-    assert api.requests[0].body == data
+    assert api.posts.get(timeout=15).body == data
 
 
 @pytest.mark.parametrize("cut", [10, 17, 40, 60])
@@ -108,6 +112,24 @@ def test_an_answer_in_two_pieces_is_put_together(load, cut):
     theirs.close()
 
 
+class Pieces:
+    """A socket that gets its next piece whenever it is read."""
+
+    def __init__(self, inner, other, pieces) -> None:
+        self.inner, self.other, self.pieces, self.sendall = inner, other, [p for p in pieces if p], inner.sendall
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        if flags:  # the whole rest is waited for
+            self.other.sendall(b"".join(self.pieces))
+            self.pieces.clear()
+        elif self.pieces:
+            self.other.sendall(self.pieces.pop(0))
+        return self.inner.recv(size, flags)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
 class Piecewise:
     """A socket that calls `after_first` when its first piece has been received."""
 
@@ -125,8 +147,36 @@ class Piecewise:
 
 def test_a_refused_result_says_the_status(transport, api):
     api.post_status = 413
+    api.send(b"{}")
+    transport.post_invocation_result("r", b"1", "application/json", None)
     with pytest.raises(RuntimeError, match="Failed to post invocation response: 413"):
-        transport.post_invocation_result("r", b"1", "application/json", None)
+        transport.next()
+
+
+def test_a_result_is_confirmed_before_the_next_one_is_posted(transport, api):
+    api.post_status = 413
+    transport.post_invocation_result("r", b"1", "application/json", None)
+    with pytest.raises(RuntimeError, match="Failed to post invocation response: 413"):
+        transport.post_invocation_result("r", b"2", "application/json", None)
+    assert [request.body for request in api.requests] == [b"1"]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(cuts=st.lists(st.integers(1, 150), max_size=6, unique=True))
+def test_a_confirmation_and_an_event_are_told_apart_wherever_they_are_cut(load, cuts):
+    module = load("transport")
+    confirmation = b'HTTP/1.1 202 Accepted\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
+    event = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: a/b\r\n\r\nHello, world"
+    both = confirmation + event
+    ours, theirs = socket.socketpair()
+    connection = module.Connection("127.0.0.1:1", "agent/1")
+    connection._socket = Pieces(
+        ours, theirs, [both[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), None], strict=True)]
+    )
+    connection.post_result("/invocation/r/response", "", b"1")
+    assert connection.next()[2] == b"Hello, world"
+    ours.close()
+    theirs.close()
 
 
 def test_a_refused_error_says_the_status(transport, api):
@@ -135,13 +185,14 @@ def test_a_refused_error_says_the_status(transport, api):
         transport.post_error("r", "{}", "", None)
 
 
-def test_the_connection_goes_on_after_a_refusal(transport, api):
+def test_after_a_refused_result_another_connection_is_made(transport, api):
     api.post_status = 413
+    transport.post_invocation_result("r", b"1", "application/json", None)
     with pytest.raises(RuntimeError):
-        transport.post_invocation_result("r", b"1", "application/json", None)
+        transport.post_error("r", "{}", "", None)
     api.post_status = 202
     transport.post_error("r", "{}", "", None)
-    assert api.connections == 1
+    assert api.connections == 2
 
 
 def test_a_refused_next_says_the_status(transport, api):
@@ -176,8 +227,9 @@ def test_a_result_is_not_posted_twice(transport, api):
     api.send(b"{}")
     transport.next()
     api.hang_up = "before"
+    transport.post_invocation_result("r", b"1", "application/json", None)
     with pytest.raises(RuntimeError, match="Failed to post invocation response"):
-        transport.post_invocation_result("r", b"1", "application/json", None)
+        transport.next()
     assert [request.method for request in api.requests] == ["GET", "POST"]
 
 
