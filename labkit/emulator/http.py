@@ -84,14 +84,18 @@ class FrontDoor:
             await respond(send, 403, REFUSED, NOT_HERE)
         elif self._apis and self._apis.wanted(scope, headers.get(b"host", b"")):
             await self._apis(scope, receive, send)
-        elif self._others and self._is_for_others(scope, headers, scope["path"]):
+        elif self._others and self._is_for_others(scope, headers):
             await self._others(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 
-    def _is_for_others(self, scope: Scope, headers: Headers, path: str) -> bool:
-        query, method = scope["query_string"], scope["method"]
-        return path != RESET_PATH and self._others is not None and self._others.wanted(headers, query, method, path)
+    def _is_for_others(self, scope: Scope, headers: Headers) -> bool:
+        path = scope["path"]
+        return (
+            path != RESET_PATH
+            and self._others is not None
+            and self._others.wanted(headers, scope["query_string"], scope["method"], path)
+        )
 
     # --- invocations
 

@@ -9,6 +9,7 @@ stops the next one (developer guide, "Use Lambda recursive loop detection to pre
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 MOST_INVOCATIONS = 16  # of one function in one chain
 KEY = "Lineage="
@@ -25,7 +26,7 @@ def continued(trace_id: str, function_name: str) -> str:
     """
     own = digest(function_name)
     if KEY not in trace_id:
-        return f"{trace_id};{KEY}{own}:0"
+        return f"{trace_id};Lineage={own}:0"
     fields = [field for field in trace_id.split(";") if not field.startswith(KEY)]
     known = _counts(trace_id)
     known[own] = known.pop(own, -1) + 1
@@ -38,6 +39,7 @@ def is_loop(trace_id: str, function_name: str) -> bool:
     return KEY in trace_id and _counts(trace_id).get(digest(function_name), 0) >= MOST_INVOCATIONS
 
 
+@lru_cache(1024)  # on the way of every call
 def digest(function_name: str) -> str:
     return f"{zlib.crc32(function_name.encode()):08x}"
 
