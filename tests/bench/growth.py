@@ -16,8 +16,8 @@ from typing import Any
 
 from effort import Effort
 from rows import Row, Target, compared, interleaved
-from stage import HANDLERS, Line, at_once, deploy_gated, invocation_line, own_lab, wide_client
-from warm import timed
+from stage import HANDLERS, Line, at_once, deploy_gated, environments, invocation_line, own_lab, wide_client
+from warm import visited
 
 from labkit import Lab
 
@@ -29,15 +29,18 @@ def growth(effort: Effort) -> list[Row]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labkit-bench-")))
         lines: dict[tuple[str, int], Line] = {}
+        crowds: list[tuple[Lab, str, int]] = []
         for n in effort.functions:
             lines["functions", n] = with_functions(stack.enter_context(own_lab()), n)
         for n in effort.alive:
             lab = stack.enter_context(own_lab(account_concurrency=n))
-            lines["environments", n] = with_environments(lab, folder, n)
-        forms = {key: lambda line=line: timed(line.call, effort.warm_calls) for key, line in lines.items()}
+            crowds.append((lab, with_environments(lab, folder, n), n))
+            lines["environments", n] = invocation_line(lab, crowds[-1][1])
+        forms = {key: lambda line=line: visited(line, effort.warm_calls) for key, line in lines.items()}
         found = interleaved(forms, effort.warm_rounds)
-        for line in lines.values():
-            line.close()
+        for lab, name, n in crowds:
+            if len(environments(lab, name)) != n:
+                raise RuntimeError(f"{name}: of {n} environments some have ended meanwhile")
     return [
         compared(f"growth_{what}_{n}", f"{n:,} {what}", "µs", rounds=found[what, n],
                  against=f"1 {what.removesuffix('s')}", floor=found[what, 1], target=MOST if n == sizes[-1] else None)
@@ -70,8 +73,8 @@ def zipped(name: str, source: str) -> bytes:
     return content.getvalue()
 
 
-def with_environments(lab: Lab, folder: Path, n: int) -> Line:
-    """A lab that has so many idle environments of one function."""
+def with_environments(lab: Lab, folder: Path, n: int) -> str:
+    """The name of a function that has so many idle environments from here on."""
     name = deploy_gated(lab, HANDLERS, "echo")
     at_once(lab, wide_client(lab, n), name, folder=folder, count=n)
-    return invocation_line(lab, name)
+    return name

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 import time
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from npm import SERVERLESS, SERVERLESS_OFFLINE
 
 PACKAGES = (
     "awslambdaric", "boto3", "moto", "fastapi", "functions-framework", "gunicorn", "uvicorn", "httptools", "uvloop",
@@ -27,6 +31,7 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": ", ".join(filter(None, map(_package, PACKAGES))),
+        "from npm": f"serverless-offline {SERVERLESS_OFFLINE}, serverless {SERVERLESS}, node {_node()}",
         "date": date.today().isoformat(),
     }
 
@@ -37,6 +42,12 @@ def _package(name: str) -> str:
         return f"{name} {version(name)}"
     except PackageNotFoundError:
         return ""
+
+
+def _node() -> str:
+    if shutil.which("node") is None:
+        return "is not installed"
+    return subprocess.run(["node", "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def _processor() -> str:

@@ -54,10 +54,10 @@ def after_many(effort: Effort) -> list[Row]:
         line, pid = invocation_line(lab, "echo"), lab.status()["pid"]
         line.send(CONNECTIONS, 10 * CONNECTIONS)
         found = [rested_mib(pid)]
-        for count in (few, many - few):
-            line.send(CONNECTIONS, count)
+        for _ in range(many // few):  # in parts: each is signed anew
+            line.send(CONNECTIONS, few)
             found.append(rested_mib(pid))
-    before, tenth, after = ([[mib]] for mib in found)
+    before, tenth, after = ([[found[i]]] for i in (0, 1, -1))
     return [
         compared("memory_after", f"emulator after {many:,} invocations", "MiB", rounds=after,
                  against="before", floor=before, target=Target(1.05)),

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -66,7 +66,7 @@ def functions_framework(folder: Path, names: Sequence[str]) -> Iterator[Peer]:
         for name in names:
             ports[name] = free_port()
             command = [sys.executable, str(HERE / "peer_functions.py"), str(ports[name]), name]
-            stack.enter_context(serving(command, ports[name], folder=folder, variables={}))
+            stack.enter_context(serving("functions-framework", command, ports[name], folder=folder, variables={}))
         yield Peer("functions", "functions-framework", lambda name: Line(address(ports[name]), "/", EVENTS[name]))
 
 
@@ -98,7 +98,7 @@ def serverless_offline(folder: Path, names: Sequence[str]) -> Iterator[Peer]:
     ]  # fmt: skip
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     variables = {**QUIET, "HOME": str(folder), "PATH": path}
-    with serving(command, port, folder=folder, variables=variables) as process:
+    with serving("serverless-offline", command, port, folder=folder, variables=variables) as process:
         try:
             yield Peer(
                 "serverless", f"serverless-offline {SERVERLESS_OFFLINE.partition('.')[0]}",
@@ -135,16 +135,17 @@ def end_handlers(pid: int) -> None:
 
 @contextmanager
 def serving(
-    command: Sequence[str], port: int, *, folder: Path, variables: dict[str, str]
+    name: str, command: Sequence[str], port: int, *, folder: Path, variables: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that accepts connections there."""
+    """A process that accepts connections there. Raises Absent, with its last words, if it does not come to that."""
     with (
         tempfile.TemporaryFile() as log,
         alive(command, folder=folder, variables=variables, stdout=log, log=log) as process,
     ):
-        wait_until(lambda: process.poll() is not None or listening(port), f"{command[-1]} accepts connections")
-        if process.poll() is not None:
-            raise RuntimeError(f"{' '.join(command)[:120]} ended before it accepted connections: {last_words(log)}")
+        with suppress(RuntimeError):
+            wait_until(lambda: process.poll() is not None or listening(port), "it accepts connections")
+        if not listening(port):
+            raise Absent(f"{name} did not start; it said: {last_words(log) or 'nothing'}")
         yield process
 
 

@@ -219,18 +219,26 @@ def printed_by(code: str, *, folder: Path | None = None) -> str:
 
 
 class Line:
-    """One keep-alive connection that posts the same event again and again, signed once (good for five minutes)."""
+    """One keep-alive connection that posts the same event again and again.
+
+    It is signed once for each connection and each flood: a signature is good for five minutes.
+    """
 
     def __init__(self, address: str, path: str, event: object, *, keys: Mapping[str, str] | None = None) -> None:
         self._address = address
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=TIMEOUT_S)
         self._path, self._body = path, json.dumps(event).encode()
-        self._headers = {"Content-Type": "application/json"}
-        if keys:
-            request = AWSRequest("POST", address + path, headers=self._headers, data=self._body)
-            credentials = Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
-            SigV4Auth(credentials, "lambda", keys["region_name"]).add_auth(request)
-            self._headers = dict(request.headers)
+        self._keys = keys
+        self._headers = self._signed()
+
+    def _signed(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if not self._keys:
+            return headers
+        request = AWSRequest("POST", self._address + self._path, headers=headers, data=self._body)
+        credentials = Credentials(self._keys["aws_access_key_id"], self._keys["aws_secret_access_key"])
+        SigV4Auth(credentials, "lambda", self._keys["region_name"]).add_auth(request)
+        return dict(request.headers)
 
     def flood(self, connections: int, seconds: float) -> float:
         """Requests per second over so many connections. Raises RuntimeError if one was not answered with 200."""
@@ -242,7 +250,7 @@ class Line:
 
     def _flooded(self, connections: int, *until: str) -> int:
         port = self._address.rpartition(":")[2]
-        fields = {"Host": urlsplit(self._address).netloc, "Content-Length": str(len(self._body)), **self._headers}
+        fields = {"Host": urlsplit(self._address).netloc, "Content-Length": str(len(self._body)), **self._signed()}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         request = f"POST {self._path} HTTP/1.1\r\n{head}\r\n".encode() + self._body
         answer = subprocess.run(
@@ -255,6 +263,8 @@ class Line:
         return count
 
     def call(self) -> bytes:
+        if self._connection.sock is None:
+            self._headers = self._signed()
         self._connection.request("POST", self._path, self._body, self._headers)
         with self._connection.getresponse() as answer:
             body = answer.read()

@@ -129,3 +129,28 @@ def test_a_flame_graph_is_summed_up_by_function_and_module_of_the_loop():
     assert "100.0 %  labkit.emulator.http:__call__" in under
     assert "server" not in under
     assert " 25.0 %  hmac" in modules.splitlines()[2]
+
+
+ABSENT = "import npm\ntry: npm.installed()\nexcept npm.Absent as absent: print(absent)"
+
+
+def absent(path, cache):
+    """What the bench says of its peer from npm, where these are the programs there are."""
+    return subprocess.run(
+        [sys.executable, "-c", ABSENT], cwd=RUN.parent, env={**os.environ, "PATH": str(path), "XDG_CACHE_HOME": str(cache)},
+        stdout=subprocess.PIPE, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
+def test_without_node_and_npm_the_peer_is_absent(tmp_path):
+    assert absent(tmp_path, tmp_path) == "serverless-offline: there is no node and npm\n"
+
+
+def test_a_failed_installation_is_said_in_npms_words_and_leaves_nothing(tmp_path):
+    programs, cache = tmp_path / "bin", tmp_path / "cache"
+    programs.mkdir()
+    for name in ("node", "npm"):
+        (programs / name).write_text("#!/bin/sh\necho 'no registry' >&2\nexit 1\n")
+        (programs / name).chmod(0o755)
+    assert "npm could not install it; it said: no registry" in absent(programs, cache)
+    assert list((cache / "labkit-bench").iterdir()) == []
