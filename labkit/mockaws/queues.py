@@ -14,11 +14,13 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakValueDictionary
 
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend
+
+from labkit.mockaws.guarded import guarded
 
 GUARDED = (
     "change_message_visibility",
@@ -32,7 +34,6 @@ GUARDED = (
 )
 LOOK_AGAIN_S = 1.0
 
-R = TypeVar("R")
 _lock = threading.RLock()
 _by_handle: WeakValueDictionary[str, Any] = WeakValueDictionary()
 _all_attributes: Callable[[Any], dict[str, Any]] = Queue.attributes.fget
@@ -52,7 +53,7 @@ def improve() -> None:
     Queue.delete_message = delete_message
     SQSBackend.receive_message = receive_message
     for name in GUARDED:
-        setattr(SQSBackend, name, _guarded(getattr(SQSBackend, name)))
+        setattr(SQSBackend, name, guarded(getattr(SQSBackend, name), _lock))
 
 
 class Attributes(Mapping[str, Any]):
@@ -116,12 +117,3 @@ def receive_message(
         if found or left <= 0:
             return found
         backend.get_queue(queue_name).wait_for_messages(min(left, LOOK_AGAIN_S))
-
-
-def _guarded(work: Callable[..., R]) -> Callable[..., R]:
-    @functools.wraps(work)
-    def guarded(*args: Any, **more: Any) -> R:
-        with _lock:
-            return work(*args, **more)
-
-    return guarded

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from labkit.mockaws.guarded import guarded
+
 MOST_ITERATORS = 5000
 
 R = TypeVar("R")
@@ -27,16 +29,16 @@ def improve_kinesis() -> None:
     from moto.kinesis.models import Stream  # moto is loaded where it is served only
 
     Stream.get_shard_for_key = _among_open(Stream.get_shard_for_key)
-    Stream.put_record = _guarded(Stream.put_record)
-    Stream.split_shard = _guarded(_keeping_records(Stream.split_shard))
-    Stream.merge_shards = _guarded(_keeping_records(Stream.merge_shards))
+    Stream.put_record = guarded(Stream.put_record, _lock)
+    Stream.split_shard = guarded(_keeping_records(Stream.split_shard), _lock)
+    Stream.merge_shards = guarded(_keeping_records(Stream.merge_shards), _lock)
 
 
 @functools.cache
 def improve_tables() -> None:
     from moto.dynamodb.models.table import StreamShard  # as above
 
-    StreamShard.add = _guarded(StreamShard.add)
+    StreamShard.add = guarded(StreamShard.add, _lock)
 
 
 @functools.cache
@@ -85,15 +87,6 @@ def _forgetting(get_records: Callable[..., R]) -> Callable[..., R]:
         return found
 
     return forgetting
-
-
-def _guarded(work: Callable[..., R]) -> Callable[..., R]:
-    @functools.wraps(work)
-    def guarded(*args: Any, **more: Any) -> R:
-        with _lock:
-            return work(*args, **more)
-
-    return guarded
 
 
 IMPROVEMENTS: dict[str, Callable[[], None]] = {

@@ -44,7 +44,7 @@ class Work(Batch):
     last: Delivery | None = None
 
 
-class StreamCondition(StrEnum):
+class Why(StrEnum):
     """Why records were given up, in the words of the destination record."""
 
     RETRIES_EXHAUSTED = "RetryAttemptsExhausted"
@@ -54,7 +54,7 @@ class StreamCondition(StrEnum):
 @dataclass(frozen=True, slots=True)
 class GivenUp:
     work: Work
-    condition: StreamCondition
+    why: Why
 
 
 def after(work: Work, delivery: Delivery, settings: StreamSettings, *, now: float) -> tuple[list[Work], GivenUp | None]:
@@ -73,7 +73,7 @@ def after(work: Work, delivery: Delivery, settings: StreamSettings, *, now: floa
         return [_again(work, half, delivery, runs=work.runs, refusals=0, now=now) for half in halves], None
     again = _again(work, rest, delivery, runs=work.runs + 1, refusals=0, now=now)
     if -1 < settings.maximum_retry_attempts <= work.runs:
-        return [], GivenUp(again, StreamCondition.RETRIES_EXHAUSTED)
+        return [], GivenUp(again, Why.RETRIES_EXHAUSTED)
     return [again], None
 
 
@@ -95,7 +95,7 @@ def without_old(work: Work, settings: StreamSettings, *, now: float) -> tuple[Wo
     if not old:
         return work, None
     facts = (work.shard_id, work.lane, work.runs, work.refusals, work.due_at, work.last)
-    given_up = GivenUp(Work(work.items[:old], *facts), StreamCondition.TOO_OLD)
+    given_up = GivenUp(Work(work.items[:old], *facts), Why.TOO_OLD)
     return (Work(work.items[old:], *facts) if old < len(work.items) else None), given_up
 
 
@@ -106,7 +106,7 @@ def record(given_up: GivenUp, *, info: str, stream_arn: str, function_arn: str, 
         "requestContext": {
             "requestId": last.request_id,
             "functionArn": function_arn,
-            "condition": given_up.condition.value,
+            "condition": given_up.why.value,
             "approximateInvokeCount": work.runs,
         },
         "responseContext": {"statusCode": last.status, "executedVersion": last.version}

@@ -257,7 +257,7 @@ class StreamSource:
         )
         if not destination:
             where = f"{work.shard_id}, {work.items[0].item_id} to {work.items[-1].item_id}"
-            what = f"{len(work.items)} records given up ({given_up.condition}): {where}"
+            what = f"{len(work.items)} records given up ({given_up.why}): {where}"
             print(f"labkit: event source {mapping.source_arn}: {what}", file=sys.stderr, flush=True)  # noqa: T201
         elif destination.startswith("arn:aws:s3:::"):
             key, bucket = bucket_key(mapping.mapping_id, work.shard_id, now), destination.rpartition(":")[2]

@@ -12,8 +12,8 @@ from labkit.emulator.registry import StreamSettings
 from labkit.emulator.triggers.batch import Delivery
 from labkit.emulator.triggers.retrying import (
     GivenUp,
-    StreamCondition,
     StreamItem,
+    Why,
     Work,
     after,
     record,
@@ -72,7 +72,7 @@ def test_after_its_attempts_a_batch_is_given_up():
     assert again(after(batch, crashed(batch), settings(maximum_retry_attempts=3), now=0)) == [("1",)]
     left, given_up = after(batch, crashed(batch), settings(maximum_retry_attempts=2), now=0)
     assert left == []
-    assert (given_up.condition, given_up.work.runs) == (StreamCondition.RETRIES_EXHAUSTED, 3)
+    assert (given_up.why, given_up.work.runs) == (Why.RETRIES_EXHAUSTED, 3)
 
 
 def test_a_throttle_uses_up_no_attempt():
@@ -86,7 +86,7 @@ def test_records_that_are_too_old_are_taken_out():
     young, old = StreamItem("2", b"{}", 90.0, "k"), StreamItem("1", b"{}", 10.0, "k")
     left, given_up = without_old(Work((old, young), "shard", 0), settings(maximum_record_age_s=60), now=100)
     assert left.ids == ("2",)
-    assert (given_up.work.ids, given_up.condition) == (("1",), StreamCondition.TOO_OLD)
+    assert (given_up.work.ids, given_up.why) == (("1",), Why.TOO_OLD)
     assert without_old(Work((old,), "shard", 0), settings(maximum_record_age_s=60), now=100)[0] is None
     assert without_old(Work((old,), "shard", 0), settings(), now=1e9)[1] is None
 
@@ -113,7 +113,7 @@ def test_the_record_of_a_batch_that_was_given_up_has_awss_shape():
 
 
 def test_what_never_ran_has_no_response():
-    old = GivenUp(work("1"), StreamCondition.TOO_OLD)
+    old = GivenUp(work("1"), Why.TOO_OLD)
     assert "responseContext" not in record(old, info="i", stream_arn=STREAM, function_arn=ARN, at=0)
 
 
