@@ -376,7 +376,7 @@ class ServiceFault(ServiceError):
 
 class UnknownOperation(ServiceError):
     code, status = "UnknownOperationException", 404
-    hint = "The path or method belongs to no operation of the Lambda API."
+    hint = "The path or method belongs to no operation of the Lambda API; for another service, sign for that one."
 
 
 class NotImplementedHere(ServiceError):

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from labkit.mockaws.corrections import Corrections
+from labkit.mockaws.overlaps import AMBIGUOUS, is_ambiguous, rule_of
 from labkit.mockaws.seam import Delivery, cause, deliver, say, why_not
 
 S3 = "s3.amazonaws.com"
@@ -55,6 +56,7 @@ def correct_buckets(module: ModuleType, corrections: Corrections) -> None:
 def correct_requests(module: ModuleType, corrections: Corrections) -> None:
     """moto.s3.responses"""
     corrections.replace(module.S3Response, "put_object_tagging", _tagging)
+    corrections.replace(module.S3Response, "_notification_config_from_body", _lowering)
 
 
 def send_event(account_id: str, event_name: str, bucket: Any, key: Any) -> None:
@@ -207,6 +209,20 @@ def _tagging(put: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return put_object_tagging
 
 
+def _lowering(read: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """S3 takes `Prefix` for `prefix`; moto fails at it."""
+
+    def _notification_config_from_body(response: Any) -> dict[str, Any]:
+        body = response.body
+        for name in ("Prefix", "Suffix"):
+            low, high = (f"<Name>{spelt}</Name>" for spelt in (name.lower(), name))
+            body = body.replace(high.encode(), low.encode()) if isinstance(body, bytes) else body.replace(high, low)
+        response.body = body
+        return read(response)
+
+    return _notification_config_from_body
+
+
 def _telling(mark: Callable[[Any, str, str], Any]) -> Callable[[Any, str, str], Any]:
     """moto sends nothing when an object of a versioned bucket is deleted."""
 
@@ -221,7 +237,10 @@ def _telling(mark: Callable[[Any, str, str], Any]) -> Callable[[Any, str, str], 
 
 def _validating(change: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     def set_notification_configuration(bucket: Any, notification_config: dict[str, Any] | None) -> None:
-        for destination, arn in _destinations(notification_config or {}):
+        given = notification_config or {}
+        if is_ambiguous(rule_of(item) for group in DESTINATIONS for item in given.get(group) or ()):
+            raise _ambiguous()
+        for destination, arn in _destinations(given):
             if refusal := _refusal(bucket, destination, arn):
                 raise _invalid(arn, refusal)
         before = bucket.notification_configuration
@@ -261,6 +280,13 @@ def _refusal(bucket: Any, destination: str, arn: str) -> str:
         if arn not in sns_backends[parts[4]][parts[3]].topics:
             return "The destination topic does not exist"
     return ""
+
+
+def _ambiguous() -> Exception:
+    from moto.s3.exceptions import S3ClientError  # as above
+
+    error: Exception = S3ClientError("InvalidArgument", AMBIGUOUS)
+    return error
 
 
 def _invalid(arn: str, value: str) -> Exception:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import subprocess
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import psutil
 import pytest
@@ -18,6 +18,7 @@ from labkit.emulator.invoker import Answer
 from labkit.emulator.recorder import Entry
 from labkit.emulator.registry import Function, FunctionVersion, PolicyStatement, Registry
 from labkit.errors import TooManyRequests
+from labkit.mockaws import seam
 from labkit.model import DeploymentPackage, FunctionConfig
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
@@ -85,6 +86,13 @@ def answered(delivery, *, answer=None, error=None):
         return await Deliveries(registry(allows("*")), invoke).answer(delivery)
 
     return asyncio.run(ask()), seen
+
+
+def test_both_sides_of_the_socket_have_the_same_records():
+    for here, there in ((Delivery, seam.Delivery), (Reply, seam.Reply)):
+        assert [(f.name, f.type, f.default) for f in fields(here)] == [
+            (f.name, f.type, f.default) for f in fields(there)
+        ]
 
 
 def test_an_event_goes_to_the_queue_with_its_header():

@@ -84,8 +84,9 @@ def test_sequencers_of_one_key_grow(s3, moto_here):
     assert len(set(found)) == 20
 
 
-def test_only_keys_with_the_prefix_and_the_suffix_are_told(s3, moto_here):
-    listen(s3, prefix="in/", suffix=".jpg")
+@pytest.mark.parametrize("names", [("prefix", "suffix"), ("Prefix", "Suffix")])
+def test_only_keys_with_the_prefix_and_the_suffix_are_told(s3, moto_here, names):
+    listen(s3, **dict(zip(names, ("in/", ".jpg"), strict=True)))
     for key in ("in/a.jpg", "in/a.png", "out/a.jpg"):
         s3.put_object(Bucket="photos", Key=key)
     assert [record["s3"]["object"]["key"] for record in records(moto_here)] == ["in/a.jpg"]
@@ -124,6 +125,10 @@ def test_tags_that_come_with_an_object_are_no_event_of_their_own(s3, moto_here):
     assert records(moto_here)[1]["eventVersion"] == "2.3"
 
 
+def only(prefix):
+    return {"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}}
+
+
 def test_queues_topics_and_the_bus_are_told_too(s3, moto_here):
     sqs, sns, events = (boto3.client(name) for name in ("sqs", "sns", "events"))
     urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("direct", "by-topic", "by-bus")}
@@ -135,15 +140,16 @@ def test_queues_topics_and_the_bus_are_told_too(s3, moto_here):
     s3.put_bucket_notification_configuration(
         Bucket="photos",
         NotificationConfiguration={
-            "QueueConfigurations": [{"QueueArn": f"{arn}direct", "Events": ["s3:ObjectCreated:*"]}],
-            "TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}],
+            "QueueConfigurations": [{"QueueArn": f"{arn}direct", "Events": ["s3:ObjectCreated:*"], **only("a")}],
+            "TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"], **only("b")}],
             "EventBridgeConfiguration": {},
         },
     )
     for name in ("direct", "by-topic"):  # s3:TestEvent
         sqs.receive_message(QueueUrl=urls[name])
         sqs.purge_queue(QueueUrl=urls[name])
-    s3.put_object(Bucket="photos", Key="a b", Body=b"meow")
+    for key in ("a b", "b"):
+        s3.put_object(Bucket="photos", Key=key, Body=b"meow")
     told = {name: json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"]) for name, url in urls.items()}
     assert told["direct"]["Records"][0]["s3"]["object"]["key"] == "a+b"
     assert told["by-topic"]["Records"][0]["eventName"] == "ObjectCreated:Put"
@@ -198,3 +204,14 @@ def test_a_queue_or_topic_that_is_not_there_is_refused(s3, kind, arn, value):
     with pytest.raises(ClientError) as caught:
         s3.put_bucket_notification_configuration(Bucket="photos", NotificationConfiguration=wanted)
     assert caught.value.response["Error"]["ArgumentValue"] == value
+
+
+def test_two_notifications_for_one_event_are_refused(s3):
+    wanted = [
+        {"LambdaFunctionArn": ARN, "Events": ["s3:ObjectCreated:*"]},
+        {"LambdaFunctionArn": f"{ARN}2", "Events": ["s3:ObjectCreated:Put"]},
+    ]
+    with pytest.raises(ClientError, match=r"InvalidArgument.*Configuration is ambiguously defined"):
+        s3.put_bucket_notification_configuration(
+            Bucket="photos", NotificationConfiguration={"LambdaFunctionConfigurations": wanted}
+        )

@@ -26,6 +26,7 @@ SIGNATURES = {
     "moto.s3.models:Notification.matches": "self event_name key_name",
     "moto.s3.models:S3Backend._set_delete_marker": "self bucket_name key_name",
     "moto.s3.responses:S3Response.put_object_tagging": "self",
+    "moto.s3.responses:S3Response._notification_config_from_body": "self",
     "moto.s3.exceptions:InvalidArgumentError": "message name value",
     "moto.sns.models:Subscription.publish": (
         "self message message_id subject message_attributes group_id deduplication_id message_structure"
