@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from labkit.emulator import refusals
 from labkit.emulator.doors import address_of
 from labkit.emulator.http import Scope
 from labkit.emulator.iam import Asked, Refusal
-from labkit.emulator.needs import Need, ServiceRequest, lambda_needs, needs, operation_of
+from labkit.emulator.needs import Need, ServiceRequest, lambda_needs, needs, operations_of
 from labkit.emulator.needs_s3 import s3_needs
 from labkit.emulator.permissions import permits
 from labkit.emulator.principals import Principal, Principals, allowed
@@ -64,7 +65,7 @@ class Authority:
     async def _wanted(self, request: ServiceRequest) -> list[Need]:
         if request.service == "s3":
             return s3_needs(request)
-        named = operation_of(request)[0] or request.service == "apigateway"
+        named = operations_of(request)[0] or request.service == "apigateway"
         return needs(request, "" if named else await self._rest.of(request))
 
     async def _denial(
@@ -114,13 +115,15 @@ class Authority:
 
     async def _check_lambda(self, principal: Principal, request: ServiceRequest, scope: Scope) -> None:
         path = request.raw_path.decode("latin-1")
-        if path.startswith(OWN_PAGES):
+        if unquote(path).startswith(OWN_PAGES):
             raise AccessDenied(f"User: {principal.arn} is not the lab's owner, for whom labkit's own pages are.")
         wanted = self._url_needs(scope)
         if wanted is None:
             query = [(name, value) for name, _, value in (p.partition("=") for p in request.query.split("&"))]
             match = self._wire.match(request.method, path, query)
-            wanted = lambda_needs(request, match.operation, match.uri) if match else []
+            if match is None:
+                raise AccessDenied(f"User: {principal.arn} is not authorized to perform: {request.method} {path}")
+            wanted = lambda_needs(request, match.operation, match.uri)
         context = {**self._context(request, scope), **principal.context()}
         for need in wanted:
             refusal = allowed(principal, Asked(need.action, need.resource, {**context, **need.context}))

@@ -14,7 +14,7 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from labkit.emulator import refusals
@@ -43,6 +43,7 @@ from labkit.errors import (
 BODY_BYTES = 70_167_211  # of the largest request that Lambda takes
 VERIFIERS_KEPT = 64
 CHANGE_IDENTITIES = frozenset({"iam", "cloudformation"})
+DECIDING = frozenset({b"authorization", b"content-type", b"host", b"x-amz-copy-source", b"x-amz-target"})
 UNREADABLE = "The signature of this request cannot be read, or in two ways."
 
 
@@ -159,6 +160,7 @@ class Gate:
                 headers=dict(scope["headers"]),
                 body=body,
             )
+            _check_single(scope["headers"])
             self._verify(caller, principal.credentials if principal else self._owner, request, scope)
             if principal is None:
                 return None
@@ -233,6 +235,13 @@ def _region(caller: Caller | None, query: bytes, headers: Headers) -> str:
     if caller is None or (key_id, service.lower()) != caller[:2]:
         raise IncompleteSignature(UNREADABLE)
     return region
+
+
+def _check_single(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raises IncompleteSignature for a header that says two things about what is asked for."""
+    names = [name for name, _ in headers if name in DECIDING]
+    if len(names) > len(set(names)):
+        raise IncompleteSignature(UNREADABLE)
 
 
 async def _whole(receive: Receive) -> bytes:

@@ -28,6 +28,7 @@ RPC_PATH = re.compile(rb"/service/[^/]+/operation/([A-Za-z0-9]+)")
 STATEMENT = re.compile(
     r"\s*(?P<verb>\w+)\b.*?(?:from|into|update)?\s+\"?(?P<table>[\w.-]+)\"?", re.IGNORECASE | re.DOTALL
 )
+GET_A_ROLE = frozenset({"CreateFunction", "UpdateFunctionConfiguration"})
 FUNCTION_COLONS = 6  # of a function's ARN without a qualifier
 KEY_ID_LETTERS = 36  # moto begins a ciphertext with its key's id, as AWS hides it inside
 PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "execute-api": "execute-api", "es": "es"}
@@ -73,8 +74,11 @@ class Need:
 
 def needs(request: ServiceRequest, rest_operation: str = "") -> list[Need]:
     """All of them; a request that does not name its operation means `rest_operation`."""
-    operation, params = operation_of(request)
-    operation = operation or rest_operation
+    operations, params = operations_of(request)
+    return [n for operation in operations or [rest_operation] for n in _needs_of(request, operation, params)]
+
+
+def _needs_of(request: ServiceRequest, operation: str, params: Params) -> list[Need]:
     prefix = PREFIXES.get(request.service, request.service)
     action = f"{prefix}:{SAME_ACTION.get(f'{prefix}:{operation}', operation)}"
     if special := SPECIAL.get(prefix):
@@ -92,18 +96,20 @@ def _holder(prefix: str, resource: str) -> tuple[str, str] | None:
     return (prefix, resource) if prefix == "sns" else None
 
 
-def operation_of(request: ServiceRequest) -> tuple[str, Params]:
-    """The operation that the request names, and its parameters; "" for a REST service."""
-    if target := request.header(b"x-amz-target"):
-        return target.rpartition(".")[2], _object(request.body)
-    if found := RPC_PATH.search(request.raw_path):
-        return found[1].decode(), {}
+def operations_of(request: ServiceRequest) -> tuple[list[str], Params]:
+    """The operation that the request names, and its parameters; none for a REST service.
+
+    A request may name several, in a header, its form and its query: then it needs the permissions of each, whichever
+    is obeyed. Of a parameter that comes several times the first one counts.
+    """
+    given = parse_qsl(request.query, keep_blank_values=True)
     if request.header(b"content-type").startswith("application/x-www-form-urlencoded"):
-        params = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-        if "Action" in params:
-            return params["Action"], params
-    params = dict(parse_qsl(request.query, keep_blank_values=True))
-    return params.get("Action", ""), params | _object(request.body)
+        given = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True) + given
+    target, found = request.header(b"x-amz-target"), RPC_PATH.search(request.raw_path)
+    named = [target.rpartition(".")[2]] if target else []
+    named += [found[1].decode()] if found else []
+    named += [value for name, value in given if name == "Action"]
+    return list(dict.fromkeys(named)), dict(reversed(given)) | _object(request.body)
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -306,24 +312,22 @@ def _apis(request: ServiceRequest, operation: str, params: Params, action: str) 
 
 def lambda_needs(request: ServiceRequest, operation: str, uri: Mapping[str, str]) -> list[Need]:
     """Of the Lambda API: a function that gets a role needs the permission to pass it, too."""
-    params = _object(request.body) if "Invoke" not in operation else {}
-    query = dict(parse_qsl(request.query))
+    params = _object(request.body) if operation in GET_A_ROLE else {}
+    made = {"FunctionName": params.get("FunctionName")} if operation == "CreateFunction" else {}
+    query = dict(reversed(parse_qsl(request.query)))
     invokes = operation in ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
-    found = [
-        Need("lambda:InvokeFunction" if invokes else f"lambda:{operation}", _of_lambda(request, uri, params, query))
-    ]
+    found = [Need("lambda:InvokeFunction" if invokes else f"lambda:{operation}", _of_lambda(request, uri, made, query))]
     if role := _text(params, "Role"):
         found.append(Need("iam:PassRole", role, {"iam:passedtoservice": ["lambda.amazonaws.com"]}))
     return found
 
 
 def _of_lambda(request: ServiceRequest, uri: Mapping[str, str], params: Params, query: Mapping[str, str]) -> str:
-    given = {**{name: value for name, value in params.items() if name == "FunctionName"}, **uri}
+    """What a path names; a function is this account's and region's, whatever its ARN says, as for who runs it."""
+    given = {**params, **uri}
     if function := _text(given, "FunctionName"):
-        arn = (
-            function if function.startswith("arn:") else request.arn(f"function:{function.rpartition('function:')[2]}")
-        )
-        qualifier = query.get("Qualifier") or given.get("Qualifier") or given.get("Name")
+        arn = request.arn(f"function:{function.rpartition('function:')[2]}")
+        qualifier = query.get("Qualifier") or given.get("Qualifier")
         return f"{arn}:{qualifier}" if qualifier and arn.count(":") == FUNCTION_COLONS else arn
     if layer := _text(given, "LayerName"):
         version = given.get("VersionNumber")

@@ -1,7 +1,8 @@
 """PURE: which permissions a request of S3 needs. Its actions are not the names of its operations.
 
 Table: "Required permissions for Amazon S3 API operations" (S3 user guide). A bucket is named by the path's first part
-or by the host, as clients do it. Encryption with a key of KMS needs that key too.
+or by the host; which of them must be decided here as moto does it, who then acts. Encryption with a key of KMS needs
+that key too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from xml.etree import ElementTree
 from labkit.emulator.iam import ANY
 from labkit.emulator.needs import Need, ServiceRequest
 
-HOST = re.compile(r"(?P<bucket>[a-z0-9.-]+?)\.(?:s3(?:[.-][a-z0-9-]+)?\.)?localhost(?::\d+)?")
+PATH_STYLE_HOST = re.compile(r"(?:localhost|localstack|host\.docker\.internal|[\d.]+(?::\d+)?$|\[|[^.]*$)")
+"""Hosts with which moto looks for the bucket in the path; in all others it is the first label."""
 READS, WRITES, DELETES = ("GET", "HEAD"), ("PUT",), ("DELETE",)
 BUCKET_PARTS: Mapping[str, tuple[str, str, str]] = {
     # what stands in the query: the actions to read, to write, to delete
@@ -65,10 +67,9 @@ class Place(NamedTuple):
 
 
 def place_of(request: ServiceRequest) -> Place:
-    path = request.raw_path.removeprefix(b"/")
-    host = HOST.fullmatch(request.header(b"host"))
-    if host and host["bucket"] != "s3":
-        return Place(host["bucket"], _decoded(path))
+    path, host = request.raw_path.lstrip(b"/"), request.header(b"host")
+    if not PATH_STYLE_HOST.match(host):
+        return Place(host.removeprefix("www.").partition(".")[0], _decoded(path))
     bucket, _, key = path.partition(b"/")
     return Place(_decoded(bucket), _decoded(key))
 

@@ -74,13 +74,14 @@ class Vpc:
 
     async def stop(self) -> None:
         if self._serving:
-            (await self._serving).close()
+            with suppress(OSError):  # it never listened, and every handler was told so
+                (await self._serving).close()
 
     async def _serve(self) -> asyncio.Server:
         return await asyncio.start_unix_server(self._answer, self._path, limit=LINE_BYTES)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ValueError):  # whoever asked is gone, or asks too much
+        with suppress(OSError, ValueError, LookupError):  # whoever asked is gone, or it is no question of ours
             while line := await reader.readline():
                 key, *question = line.decode("ascii", "replace").split()
                 writer.write(f"{await self._said(self._versions[key], key, question)}\n".encode())

@@ -11,11 +11,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signer
 
 from labkit.emulator.authority import Authority
-from labkit.emulator.gate import Gate
+from labkit.emulator.gate import Gate, _check_single
 from labkit.emulator.principals import Principals
 from labkit.emulator.registry import Registry
 from labkit.emulator.signing import Credentials, Verifier
 from labkit.emulator.wire import Wire
+from labkit.errors import IncompleteSignature
 
 OWNER = Credentials("AKIAOWNER", "owner's")
 ADA = Credentials("AKIAADA", "ada's")
@@ -90,10 +91,12 @@ def test_unsigned_requests_and_the_owners_calls_of_lambda_pass_unasked():
     assert (len(lab.passed), lab.asked) == (3, [])
 
 
-@pytest.mark.parametrize("service", ["sqs", "lambda", "s3"])
-def test_a_user_passes_with_the_body_as_it_came(service):
+@pytest.mark.parametrize(
+    ("service", "path"), [("sqs", "/"), ("lambda", "/2015-03-31/functions/f/code"), ("s3", "/photos/k")]
+)
+def test_a_user_passes_with_the_body_as_it_came(service, path):
     lab = Lab()
-    assert lab.request(service, ADA, path="/photos/k" if service == "s3" else "/", method="PUT", body=b"x" * 9) == 200
+    assert lab.request(service, ADA, path=path, method="PUT", body=b"x" * 9) == 200
     assert lab.passed == [b"x" * 9]
 
 
@@ -134,6 +137,26 @@ def test_a_header_that_names_two_signers_does_not_pass(two, service):
     lab = Lab(NOTHING)
     status = lab.request(service, ADA, path="/2015-03-31/functions/", method="GET", change=change)
     assert (status, lab.passed) == (403, [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_labkit/status",
+        "/%5Flabkit/status",
+        "/2021-11-15/functions/f/%72esponse-streaming-invocations",
+        "/2015-03-31/functions/a/b/invocations",
+        "//2015-03-31/functions/",
+    ],
+)
+def test_no_spelling_of_a_path_leads_past_the_policies(path):
+    lab = Lab(NOTHING)
+    assert (lab.request("lambda", ADA, path=path, method="POST"), lab.passed) == (403, [])
+
+
+def test_a_header_that_decides_must_not_come_twice():
+    with pytest.raises(IncompleteSignature):
+        _check_single([(b"x-amz-target", b"AmazonSQS.ListQueues"), (b"x-amz-target", b"AmazonSQS.DeleteQueue")])
 
 
 def test_an_unknown_key_is_left_to_the_doors_behind_which_do_not_know_it_either():

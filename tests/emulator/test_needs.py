@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from labkit.emulator.iam import ANY, UNKNOWN
-from labkit.emulator.needs import ServiceRequest, needs
+from labkit.emulator.needs import ServiceRequest, lambda_needs, needs
 from labkit.emulator.needs_s3 import s3_needs
 
 ACCOUNT = "123456789012"
@@ -179,6 +179,10 @@ BUCKET = "arn:aws:s3:::photos"
         ("DELETE", b"/photos/k", "", {}, [("s3:DeleteObject", f"{BUCKET}/k")]),
         ("PUT", b"/k", "", {b"host": b"photos.s3.localhost:4566"}, [("s3:PutObject", f"{BUCKET}/k")]),
         ("PUT", b"/photos/k", "", {b"host": b"localhost:4566"}, [("s3:PutObject", f"{BUCKET}/k")]),
+        ("PUT", b"/photos/k", "", {b"host": b"127.0.0.1:4566"}, [("s3:PutObject", f"{BUCKET}/k")]),
+        ("PUT", b"/photos/k", "", {b"host": b"[::1]:4566"}, [("s3:PutObject", f"{BUCKET}/k")]),
+        ("PUT", b"/k", "", {b"host": b"www.photos.x.localhost"}, [("s3:PutObject", f"{BUCKET}/k")]),
+        ("GET", b"//photos/k", "", {}, [("s3:GetObject", f"{BUCKET}/k")]),
         (
             "PUT",
             b"/photos/k",
@@ -222,3 +226,46 @@ def test_a_list_tells_its_prefix_to_conditions():
 def test_a_body_that_is_none_is_no_fault(body):
     headers = {b"x-amz-target": b"AmazonSQS.SendMessage"}
     assert found(request("sqs", headers=headers, body=body)) == [("sqs:SendMessage", UNKNOWN)]
+
+
+def test_a_request_that_names_two_operations_needs_the_permissions_of_both():
+    headers = {b"x-amz-target": b"AmazonSQS.GetQueueUrl", b"content-type": b"application/x-www-form-urlencoded"}
+    asked = request("sqs", headers=headers, query="Action=PurgeQueue", body=b"Action=DeleteQueue&Action=ListQueues")
+    wanted = {action for action, _ in found(asked)}
+    assert wanted == {"sqs:GetQueueUrl", "sqs:DeleteQueue", "sqs:ListQueues", "sqs:PurgeQueue"}
+
+
+NAME = "arn:aws:lambda:us-west-2:999999999999:function:f"
+
+
+@pytest.mark.parametrize(
+    ("operation", "uri", "query", "body", "expected"),
+    [
+        ("Invoke", {"FunctionName": "f"}, "", {}, [("lambda:InvokeFunction", "function:f")]),
+        ("Invoke", {"FunctionName": NAME}, "", {}, [("lambda:InvokeFunction", "function:f")]),
+        ("Invoke", {"FunctionName": "f:1"}, "Qualifier=1", {}, [("lambda:InvokeFunction", "function:f:1")]),
+        ("Invoke", {"FunctionName": "f"}, "Qualifier=a&Qualifier=b", {}, [("lambda:InvokeFunction", "function:f:a")]),
+        ("Invoke", {"FunctionName": "f"}, "", {"Role": "r"}, [("lambda:InvokeFunction", "function:f")]),
+        ("GetAlias", {"FunctionName": "f", "Name": "live"}, "", {}, [("lambda:GetAlias", "function:f")]),
+        (
+            "GetLayerVersion",
+            {"LayerName": "l", "VersionNumber": "2"},
+            "",
+            {},
+            [("lambda:GetLayerVersion", "layer:l:2")],
+        ),
+        ("ListFunctions", {}, "", {}, [("lambda:ListFunctions", "*")]),
+        (
+            "CreateFunction",
+            {},
+            "",
+            {"FunctionName": "f", "Role": "arn:aws:iam::1:role/r"},
+            [("lambda:CreateFunction", "function:f"), ("iam:PassRole", "arn:aws:iam::1:role/r")],
+        ),
+    ],
+)
+def test_what_lambdas_own_operations_need(operation, uri, query, body, expected):
+    asked = request("lambda", query=query, body=json.dumps(body).encode())
+    wanted = [(need.action, need.resource) for need in lambda_needs(asked, operation, uri)]
+    prefix = "arn:aws:lambda:eu-west-1:123456789012:"
+    assert wanted == [(a, r if r == "*" or r.startswith("arn:") else prefix + r) for a, r in expected]
