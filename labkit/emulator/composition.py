@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -103,7 +103,10 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     )
     pages = Pages(account, wire, clock, verifier).application()
     doors = Doors(invoker, registry, wire, pages, verifier)
-    apis = ApiDoor(lambda: _desk(invoker, registry, clients, clock, services, user, role, signed=signed))
+    execute_api = Verifier([user, role], region=settings.region, service="execute-api") if signed else None
+    apis = ApiDoor(
+        lambda regions: _desk(invoker, registry, clients, clock, execute_api, services, regions), region=settings.region
+    )
     forwarding = Forwarding(services, verifier, watchers={"apigateway": apis.changed})
     app = FrontDoor(invoker, wire, doors, verifier, others=forwarding, apis=apis)
     concurrency.apply(account)
@@ -118,15 +121,14 @@ def _desk(
     registry: Registry,
     clients: Clients,
     clock: Clock,
+    verifier: Verifier | None,
     services: Services,
-    *signers: Credentials,
-    signed: bool,
+    regions: Collection[str],
 ) -> Desk:
     """API Gateway, for the first request to an API."""
     from labkit.emulator.apigateway.desk import Desk  # a cold path: most labs have no API
 
-    verifier = Verifier(signers, region=registry.region, service="execute-api") if signed else None
-    return Desk(invoker, registry, clients, clock, verifier, lambda: services.pid)
+    return Desk(invoker, registry, clients, clock, verifier, lambda: services.pid, regions)
 
 
 def _invoking(

@@ -6,7 +6,7 @@ import base64
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from labkit.emulator.apigateway.addresses import Address, split_stage
@@ -41,6 +41,7 @@ class Desk:
         clock: Clock,
         verifier: Verifier | None,
         incarnation: Callable[[], object],
+        regions: Collection[str],
     ) -> None:
         async def read_object(bucket: str, key: str) -> bytes:
             body: bytes = (await clients.call("s3", "get_object", Bucket=bucket, Key=key))["Body"]
@@ -48,7 +49,7 @@ class Desk:
 
         self._account_id = registry.account_id
         self._clock = clock
-        self.catalogue = Catalogue(clients.call, incarnation, region=registry.region)
+        self.catalogue = Catalogue(clients.call, incarnation, regions)
         functions, signatures = Functions(invoker, registry), Signatures(verifier)
         authorizers = Authorizers(functions, clock.now)
         self._rest = RestDoor(self.catalogue, functions, authorizers, signatures)
