@@ -110,18 +110,11 @@ class Catalogue:
         return None
 
     async def _http_api(self, found: Mapping[str, Any], region: str) -> HttpApi:
-        api_id = found["ApiId"]
-        names = ("get_routes", "get_integrations", "get_stages")
-        parts = await asyncio.gather(*(self._items("apigatewayv2", name, region, ApiId=api_id) for name in names))
-        routes, integrations, stages = parts
-        used = {route["AuthorizerId"] for route in routes if route.get("AuthorizerId")}
-        authorizers = await asyncio.gather(  # moto cannot list them
-            *(
-                self._unless_missing("apigatewayv2", "get_authorizer", region, ApiId=api_id, AuthorizerId=authorizer_id)
-                for authorizer_id in sorted(used)
-            )
+        names = ("get_routes", "get_integrations", "get_authorizers", "get_stages")
+        parts = await asyncio.gather(
+            *(self._items("apigatewayv2", name, region, ApiId=found["ApiId"]) for name in names)
         )
-        return configuration.http_api(found, routes, integrations, filter(None, authorizers), stages, region=region)
+        return configuration.http_api(found, *parts, region=region)
 
     async def _definition(self, api_id: str, region: str) -> RestDefinition:
         api, resources, *others = await asyncio.gather(

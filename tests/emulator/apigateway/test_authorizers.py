@@ -192,6 +192,7 @@ def test_an_authorizer_answers_simply(lab, http):
     guard_route(lab, http, SIMPLE, EnableSimpleResponses=True, AuthorizerResultTtlInSeconds=60)
     event = http.get("/", headers={"X-Who": "ada"}).json()
     first = event["requestContext"]["authorizer"]["lambda"]
+    assert [found["Name"] for found in http.aws.get_authorizers(ApiId=http.id)["Items"]] == ["guard"]
     assert first["who"] == "ada"
     assert http.get("/", headers={"X-Who": "ada"}).json()["requestContext"]["authorizer"]["lambda"] == first
     assert told(http.get("/")) == (401, {"message": "Unauthorized"})
