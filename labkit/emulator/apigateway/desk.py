@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 from labkit.emulator.apigateway.addresses import Address, split_stage
 from labkit.emulator.apigateway.authorizers import Authorizers
@@ -123,5 +123,5 @@ def _request(scope: Scope, body: bytes) -> HttpRequest:
 
 
 def _message(status: int, message: str) -> HttpResponse:
-    text: Any = f'{{"message":"{message}"}}'
-    return HttpResponse(status, (("content-type", "application/json"),), text.encode())
+    body = json.dumps({"message": message}, separators=(",", ":"))
+    return HttpResponse(status, (("content-type", "application/json"),), body.encode())
