@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
@@ -187,7 +187,7 @@ class Composition:
         verifier, wire = self._verifier, self._wire
         self.machines = Machines(self._clock, self.services.tell)
         self.watch = Watch(self._timer)
-        apis = ApiDoor(self._desk)
+        apis = ApiDoor(self._desk, region=self._settings.region)
         reset = resetting(self.queue, self.services, forget=self.watch.forget)
         pages = Pages(self._account, wire, self._clock, verifier, machines=self.machines, reset=reset).application()
         others = Forwarding(
@@ -232,14 +232,14 @@ class Composition:
 
         return Enforcement(self.services, self._clients, verifier, self._user)
 
-    def _desk(self) -> Desk:
-        """API Gateway, for the first request to an API."""
+    def _desk(self, regions: Collection[str]) -> Desk:
+        """API Gateway, for the first request to an API; these regions have APIs."""
         from labkit.emulator.apigateway.desk import Desk  # a cold path: most labs have no API
 
         signers, region = [self._user, self._role], self._settings.region
         verifier = Verifier(signers, region=region, service="execute-api") if self._verifier else None
         services = self.services
-        return Desk(self._invoker, self._registry, self._clients, self._clock, verifier, lambda: services.pid)
+        return Desk(self._invoker, self._registry, self._clients, self._clock, verifier, lambda: services.pid, regions)
 
     def _timer(self) -> Timer:
         from labkit.emulator.timed import delivery as in_time  # a cold path: most labs schedule nothing

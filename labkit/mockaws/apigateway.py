@@ -4,6 +4,7 @@
 - CreateRestApi, UpdateRestApi: `binaryMediaTypes`.
 - CreateDeployment to a stage that exists: moto makes a new stage, without variables and settings.
 - CreateAuthorizer: `identityValidationExpression` is lost on its way.
+- GetAuthorizers of an HTTP API is not there.
 
 moto's names are private; a test of `openapi` and the data plane's tests hold them to the installed version.
 """
@@ -26,6 +27,7 @@ def complete() -> None:
     """Replaces the methods; once is enough, and twice does no harm."""
     _stand_in_for_validator()
     from moto.apigateway import models, responses  # moto is loaded where it is served only
+    from moto.apigatewayv2 import responses as http_responses
 
     if hasattr(models.APIGatewayBackend, "completed_by_labkit"):
         return
@@ -35,6 +37,7 @@ def complete() -> None:
     models.RestAPI.create_deployment = _keeping_stage(models.RestAPI.create_deployment)
     models.RestAPI.create_authorizer = _keeping_expression(models.RestAPI.create_authorizer)
     models.RestAPI.apply_patch_operations = _patching_types(models.RestAPI.apply_patch_operations)
+    http_responses.ApiGatewayV2Response.get_authorizers = _http_authorizers
     responses.APIGatewayResponse.create_rest_api = _creating_types(responses.APIGatewayResponse.create_rest_api)
 
 
@@ -108,6 +111,11 @@ def _creating_types(create: Any) -> Any:
         return status, headers, body
 
     return create_rest_api
+
+
+def _http_authorizers(self: Any) -> str:
+    api = self.apigatewayv2_backend.get_api(self.path.split("/")[-2])
+    return json.dumps({"items": [authorizer.to_json() for authorizer in api.authorizers.values()]})
 
 
 # --- imports

@@ -8,13 +8,14 @@ plane. Whether the first segment is a stage is for the API to say: an HTTP API m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 NAME = r"[A-Za-z0-9_-]+"
 OWN = re.compile(rf"/_aws/execute-api/({NAME})(/.*)?", re.DOTALL)
 USER_REQUEST = re.compile(rf"/restapis/({NAME})/([^/]+)/_user_request_(/.*)?", re.DOTALL)
 HOST = re.compile(rf"({NAME})\.execute-api(?:\.([a-z0-9-]+))?\.localhost(?:\.localstack\.cloud)?(?::\d+)?", re.ASCII)
+
+CHANGE = re.compile(r"/(?:restapis|v2/apis)/([^/]+)")
 
 
 class Address(NamedTuple):
@@ -52,7 +53,5 @@ def split_stage(path: str) -> tuple[str, str]:
 
 def api_of_change(path: str) -> str:
     """The API that a request of the control plane changes; empty for what belongs to none."""
-    parts: Mapping[int, str] = dict(enumerate(path.split("/")))
-    if parts.get(1) == "restapis":
-        return parts.get(2, "")
-    return parts.get(3, "") if (parts.get(1), parts.get(2)) == ("v2", "apis") else ""
+    found = CHANGE.match(path)
+    return found[1] if found else ""

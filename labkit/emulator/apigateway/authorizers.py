@@ -27,6 +27,7 @@ from labkit.emulator.apigateway.configuration import Authorizer, function_of, wi
 from labkit.emulator.apigateway.events import request_event
 from labkit.emulator.apigateway.failures import Failure
 from labkit.emulator.apigateway.functions import Functions, NotRun, TimedOut, say
+from labkit.emulator.apigateway.mappings import http_source
 from labkit.errors import ServiceError
 
 MOST_KEPT = 4096
@@ -245,23 +246,3 @@ def rest_source(call: RestCall, source: str) -> str:
         headers = {key.lower(): value for key, value in last_of(header_values(call.visit)).items()}
         return headers.get(name.lower(), "")
     return last_of(query_values(call.request.query)).get(name, "")
-
-
-def http_source(call: HttpCall, source: str) -> str:
-    """`$request.header.X`, `$request.querystring.q`, `$context.routeKey`, `$stageVariables.v`."""
-    expression = source.removeprefix("$")
-    place, _, name = expression.removeprefix("request.").partition(".")
-    if place == "header":
-        return call.request.header(name.lower())
-    if place == "querystring":
-        return last_of(query_values(call.request.query)).get(name, "")
-    if place == "stageVariables":
-        return call.stage.variables.get(name, "")
-    known = {
-        "routeKey": call.route.key,
-        "httpMethod": call.request.method,
-        "path": call.visit.full_path,
-        "stage": call.stage.name,
-        "identity.sourceIp": call.request.source_ip,
-    }
-    return known.get(name, "") if place == "context" else ""

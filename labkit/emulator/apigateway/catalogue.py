@@ -11,7 +11,7 @@ Only the account's own control plane is asked, through the front door, as everyb
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
 from labkit.emulator.apigateway import configuration
@@ -32,12 +32,14 @@ class Call(Protocol):
 
 
 class Catalogue:
-    """See the module's docstring. `incarnation` says which moto runs: None if there is none."""
+    """See the module's docstring. `incarnation` says which moto runs: None if there is none. APIs are looked for in
+    `regions`, one after the other.
+    """
 
-    def __init__(self, call: Call, incarnation: Callable[[], object], *, region: str) -> None:
+    def __init__(self, call: Call, incarnation: Callable[[], object], regions: Collection[str]) -> None:
         self._call = call
         self._incarnation = incarnation
-        self._regions = [region]
+        self._regions = regions
         self._of: object = None
         self._apis: dict[str, asyncio.Task[RestApi | HttpApi | None]] = {}
         self._plans: dict[str, asyncio.Task[tuple[UsagePlan, ...]]] = {}
@@ -50,7 +52,9 @@ class Catalogue:
             return None
         if len(self._apis) >= MOST_KEPT:  # of ids that nobody has, too
             self._apis.clear()
-        return await self._kept(self._apis, api_id, lambda: self._read(api_id, [region] if region else self._regions))
+        return await self._kept(
+            self._apis, api_id, lambda: self._read(api_id, [region] if region else [*self._regions])
+        )
 
     async def definition(self, api: RestApi, stage: Stage) -> RestDefinition:
         """What a stage serves."""
@@ -63,8 +67,6 @@ class Catalogue:
     async def changed(self, api_id: str, region: str, *, deployed: bool) -> None:
         """Somebody changed this API, or (without an id) made one, or changed what belongs to none."""
         self._forget_the_dead()
-        if region and region not in self._regions:
-            self._regions.append(region)
         self._plans.clear()
         if api_id:
             self._apis.pop(api_id, None)
@@ -92,10 +94,9 @@ class Catalogue:
         reading = kept[key]
         try:
             return await asyncio.shield(reading)
-        except CallFailed:
-            if kept.get(key) is reading:
+        finally:
+            if kept.get(key) is reading and reading.done() and (reading.cancelled() or reading.exception()):
                 del kept[key]
-            raise
 
     # --- reading
 
@@ -109,18 +110,11 @@ class Catalogue:
         return None
 
     async def _http_api(self, found: Mapping[str, Any], region: str) -> HttpApi:
-        api_id = found["ApiId"]
-        names = ("get_routes", "get_integrations", "get_stages")
-        parts = await asyncio.gather(*(self._items("apigatewayv2", name, region, ApiId=api_id) for name in names))
-        routes, integrations, stages = parts
-        used = {route["AuthorizerId"] for route in routes if route.get("AuthorizerId")}
-        authorizers = await asyncio.gather(  # moto cannot list them
-            *(
-                self._unless_missing("apigatewayv2", "get_authorizer", region, ApiId=api_id, AuthorizerId=authorizer_id)
-                for authorizer_id in sorted(used)
-            )
+        names = ("get_routes", "get_integrations", "get_authorizers", "get_stages")
+        parts = await asyncio.gather(
+            *(self._items("apigatewayv2", name, region, ApiId=found["ApiId"]) for name in names)
         )
-        return configuration.http_api(found, routes, integrations, filter(None, authorizers), stages, region=region)
+        return configuration.http_api(found, *parts, region=region)
 
     async def _definition(self, api_id: str, region: str) -> RestDefinition:
         api, resources, *others = await asyncio.gather(

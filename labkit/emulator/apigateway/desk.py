@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 from labkit.emulator.apigateway.addresses import Address, split_stage
 from labkit.emulator.apigateway.authorizers import Authorizers
@@ -41,6 +41,7 @@ class Desk:
         clock: Clock,
         verifier: Verifier | None,
         incarnation: Callable[[], object],
+        regions: Collection[str],
     ) -> None:
         async def read_object(bucket: str, key: str) -> bytes:
             body: bytes = (await clients.call("s3", "get_object", Bucket=bucket, Key=key))["Body"]
@@ -48,7 +49,7 @@ class Desk:
 
         self._account_id = registry.account_id
         self._clock = clock
-        self.catalogue = Catalogue(clients.call, incarnation, region=registry.region)
+        self.catalogue = Catalogue(clients.call, incarnation, regions)
         functions, signatures = Functions(invoker, registry), Signatures(verifier)
         authorizers = Authorizers(functions, clock.now)
         self._rest = RestDoor(self.catalogue, functions, authorizers, signatures)
@@ -122,5 +123,5 @@ def _request(scope: Scope, body: bytes) -> HttpRequest:
 
 
 def _message(status: int, message: str) -> HttpResponse:
-    text: Any = f'{{"message":"{message}"}}'
-    return HttpResponse(status, (("content-type", "application/json"),), text.encode())
+    body = json.dumps({"message": message}, separators=(",", ":"))
+    return HttpResponse(status, (("content-type", "application/json"),), body.encode())

@@ -6,7 +6,7 @@ pays for two comparisons of a request's path and host.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from labkit.emulator.apigateway.addresses import address_of, api_of_change
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 class ApiDoor:
-    """An ASGI application, for requests that `wanted` says are an API's. `make` makes what answers them."""
+    """An ASGI application, for requests that `wanted` says are an API's. `make` makes what answers them, and is given
+    the regions in which there may be APIs, a collection that grows.
+    """
 
-    def __init__(self, make: Callable[[], Desk]) -> None:
+    def __init__(self, make: Callable[[Collection[str]], Desk], *, region: str) -> None:
         self._make = make
+        self._regions = {region: None}
         self._made: Desk | None = None
 
     def wanted(self, scope: Scope, host: bytes) -> bool:
@@ -34,6 +37,7 @@ class ApiDoor:
 
     async def changed(self, method: str, path: str, region: str) -> None:
         """Somebody changed the configuration. Returns when what a deployment freezes has been read."""
+        self._regions[region] = None
         deployed = method == "POST" and path.rstrip("/").endswith("/deployments")
         if deployed or self._made:
             await self._desk.catalogue.changed(api_of_change(path), region, deployed=deployed)
@@ -41,5 +45,5 @@ class ApiDoor:
     @property
     def _desk(self) -> Desk:
         if self._made is None:
-            self._made = self._make()
+            self._made = self._make(self._regions.keys())
         return self._made

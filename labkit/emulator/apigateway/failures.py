@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from labkit.emulator.apigateway.configuration import GatewayResponse
-from labkit.emulator.gateway import JSON, HttpRequest, HttpResponse
+from labkit.emulator.gateway import JSON, HttpRequest, HttpResponse, query_parameters
 
 DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
 VARIABLE = re.compile(
     r"\$(context|stageVariables|method\.request\.(?:header|querystring))\.([\w.-]*\w)|\$\{(?P<f>[\w.-]+)\}"
 )
+
+
+Variables = Callable[[re.Match[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,17 @@ def _template(templates: Mapping[str, str], accept: str) -> tuple[str, str | Non
     return JSON, None
 
 
-def _parameter(source: str, known: Any) -> str:
+def _parameter(source: str, known: Variables) -> str:
     """`'a literal'`, or a variable without its `$`."""
     if source.startswith("'") and source.endswith("'"):
         return source[1:-1]
     return VARIABLE.sub(known, f"${source}")
 
 
-def _known(failure: Failure, context: Mapping[str, Any], variables: Mapping[str, str], request: HttpRequest) -> Any:
+def _known(
+    failure: Failure, context: Mapping[str, Any], variables: Mapping[str, str], request: HttpRequest
+) -> Variables:
+    """The text of each variable."""
     error = {
         "message": failure.message or "",
         "messageString": json.dumps(failure.message),
@@ -122,6 +128,8 @@ def _known(failure: Failure, context: Mapping[str, Any], variables: Mapping[str,
         place, name = (found[1], found[2]) if found[1] else found["f"].partition(".")[::2]
         if place.startswith("method.request.header"):
             return request.header(name.lower())
+        if place.startswith("method.request.querystring"):
+            return query_parameters(request.query).get(name, "")
         node: Any = places.get(place)
         for part in name.split("."):
             node = node.get(part) if isinstance(node, Mapping) else None

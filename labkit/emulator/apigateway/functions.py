@@ -29,7 +29,8 @@ class TimedOut(Exception):
 
 
 def say(message: str) -> None:
-    print(f"labkit: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    """One line on the emulator's stderr, whatever is in it."""
+    print(f"labkit: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Functions:

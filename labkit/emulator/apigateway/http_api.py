@@ -14,7 +14,7 @@ from typing import Any
 from labkit.emulator import gateway
 from labkit.emulator.apigateway import jwt
 from labkit.emulator.apigateway.addresses import split_stage
-from labkit.emulator.apigateway.authorizers import Authorizers, Refused, http_source
+from labkit.emulator.apigateway.authorizers import Authorizers, Refused
 from labkit.emulator.apigateway.calls import HttpCall, Visit
 from labkit.emulator.apigateway.configuration import (
     Authorizer,
@@ -26,6 +26,7 @@ from labkit.emulator.apigateway.configuration import (
 )
 from labkit.emulator.apigateway.events import request_event
 from labkit.emulator.apigateway.functions import Functions, NotRun, TimedOut, say
+from labkit.emulator.apigateway.mappings import http_source, mapped
 from labkit.emulator.apigateway.responses import inferred_response, proxy_response
 from labkit.emulator.apigateway.routing import route_match
 from labkit.emulator.apigateway.signatures import Signatures
@@ -87,9 +88,7 @@ class HttpDoor:
         return await self._run(call, integration, name)
 
     async def _run(self, call: HttpCall, integration: Integration, name: str) -> HttpResponse:
-        if integration.parameters:
-            say(f"API {call.api.api_id}, route {call.route.key}: its parameter mappings are not applied here")
-        event = request_event(call, integration.payload_version)
+        event = request_event(mapped(call, integration.parameters), integration.payload_version)
         payload = json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")
         try:
             answer = await self._functions.run(
@@ -104,7 +103,10 @@ class HttpDoor:
             raise Refused(503, "Service Unavailable") from None
         except RequestTooLarge:
             raise Refused(413, "Request Entity Too Large") from None
-        except (NotRun, ServiceError):
+        except NotRun:
+            raise Refused(500, FAILED) from None
+        except ServiceError as error:
+            say(f"API {call.api.api_id}, route {call.route.key}: {name}: {error.code}: {error}")
             raise Refused(500, FAILED) from None
         assert answer.result is not None
         if answer.result.failed:

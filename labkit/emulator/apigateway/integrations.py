@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from labkit.emulator.apigateway.calls import RestCall, header_values, is_binary, last_of, query_values
+from labkit.emulator.apigateway.calls import RestCall, header_values, is_binary, last_of, query_values, text_or_base64
 from labkit.emulator.apigateway.configuration import Integration, IntegrationResponse
 from labkit.emulator.apigateway.failures import Failure
 from labkit.emulator.apigateway.templates import MISSING, Parameters, Rendered, at_path, rendered
@@ -40,7 +40,7 @@ def integration_request(call: RestCall, integration: Integration) -> Rendered:
     """The body for the backend. Raises Failure."""
     given = media_type(call.request.header("content-type")) or JSON
     templates = {media_type(kind): template for kind, template in integration.templates.items()}
-    body = _request_body(call, integration, given)
+    body = _request_body(call, given)
     if given not in templates:
         if integration.passthrough == "NEVER" or (integration.passthrough == "WHEN_NO_TEMPLATES" and templates):
             raise Failure("UNSUPPORTED_MEDIA_TYPE")
@@ -50,11 +50,10 @@ def integration_request(call: RestCall, integration: Integration) -> Rendered:
     return _rendered(call, templates[given], body)
 
 
-def _request_body(call: RestCall, integration: Integration, given: str) -> str:
-    binary = integration.content_handling != "CONVERT_TO_TEXT" and is_binary(given, call.definition.binary_types)
-    if binary or (integration.content_handling == "CONVERT_TO_TEXT" and is_binary(given, call.definition.binary_types)):
-        return base64.b64encode(call.request.body).decode()
-    return call.request.body.decode("utf-8", "replace")
+def _request_body(call: RestCall, given: str) -> str:
+    """A function's event is text, so that binary data is base64 whatever `contentHandling` says."""
+    text, _ = text_or_base64(call.request.body, binary=is_binary(given, call.definition.binary_types))
+    return text or ""
 
 
 def _rendered(call: RestCall, template: str, body: str) -> Rendered:

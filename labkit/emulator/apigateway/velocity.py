@@ -42,7 +42,7 @@ from labkit.emulator.apigateway.velocity_parser import (
 )
 
 MOST_ITERATIONS = 1000
-MOST_STEPS = 200_000
+MOST_STEPS = 100_000
 MOST_CHARACTERS = 10 * 1024 * 1024
 
 

@@ -136,6 +136,32 @@ def test_a_cognito_authorizer_is_refused(lab, rest):
     assert rest.get().status_code == 500
 
 
+def test_an_authorizer_may_name_the_api_key(lab, new_rest):
+    rest = new_rest(apiKeySource="AUTHORIZER")
+    key = rest.aws.create_api_key(name="k", enabled=True, value="a" * 20 + rest.id)
+    allowed = "{'Statement': [{'Action': '*', 'Effect': 'Allow', 'Resource': '*'}]}"
+    answer = f"{{'principalId': 'p', 'usageIdentifierKey': event['authorizationToken'], 'policyDocument': {allowed}}}"
+    lab.deploy("guard", f"def handler(event, context): return {answer}")
+    lab.deploy("echo", ECHO)
+    rest.permit("guard")
+    rest.permit("echo")
+    made = rest.aws.create_authorizer(
+        restApiId=rest.id,
+        name="g",
+        type="TOKEN",
+        authorizerUri=rest.uri("guard"),
+        identitySource="method.request.header.Who",
+        identityValidationExpression="[a-z0-9]+",
+    )
+    rest.proxy("GET", "/", "echo", authorizationType="CUSTOM", authorizerId=made["id"], apiKeyRequired=True)
+    rest.deploy()
+    stages = [{"apiId": rest.id, "stage": "prod"}]
+    plan = rest.aws.create_usage_plan(name="p", apiStages=stages)
+    rest.aws.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
+    given = {key["value"]: 200, "b" * 30: 403, "NOT VALID": 401}
+    assert {who: rest.get(headers={"Who": who}).status_code for who in given} == given
+
+
 # --- HTTP APIs
 
 SIMPLE = """
@@ -166,6 +192,7 @@ def test_an_authorizer_answers_simply(lab, http):
     guard_route(lab, http, SIMPLE, EnableSimpleResponses=True, AuthorizerResultTtlInSeconds=60)
     event = http.get("/", headers={"X-Who": "ada"}).json()
     first = event["requestContext"]["authorizer"]["lambda"]
+    assert [found["Name"] for found in http.aws.get_authorizers(ApiId=http.id)["Items"]] == ["guard"]
     assert first["who"] == "ada"
     assert http.get("/", headers={"X-Who": "ada"}).json()["requestContext"]["authorizer"]["lambda"] == first
     assert told(http.get("/")) == (401, {"message": "Unauthorized"})

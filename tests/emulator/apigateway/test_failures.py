@@ -10,7 +10,7 @@ from labkit.emulator.apigateway.configuration import GatewayResponse
 from labkit.emulator.apigateway.failures import KINDS, Failure, answer
 from labkit.emulator.gateway import HttpRequest
 
-REQUEST = HttpRequest("GET", "/", "", (("Origin", "http://here"),), b"")
+REQUEST = HttpRequest("GET", "/", "q=5", (("Origin", "http://here"),), b"")
 
 
 def answered(failure, **custom):
@@ -35,6 +35,7 @@ def test_a_customised_response_has_its_own_status_headers_and_body():
             "gatewayresponse.header.Access-Control-Allow-Origin": "'*'",
             "gatewayresponse.header.X-Origin": "method.request.header.Origin",
             "gatewayresponse.header.X-Id": "context.requestId",
+            "gatewayresponse.header.X-Query": "method.request.querystring.q",
         },
         {
             "application/json": '{"m": $context.error.messageString, "t": "$context.error.responseType", "v": "$stageVariables.v"}'
@@ -45,6 +46,7 @@ def test_a_customised_response_has_its_own_status_headers_and_body():
     assert json.loads(made.body) == {"m": "Too Many Requests", "t": "THROTTLED", "v": "1"}
     fields = dict(made.headers)
     assert (fields["Access-Control-Allow-Origin"], fields["X-Origin"], fields["X-Id"]) == ("*", "http://here", "r1")
+    assert fields["X-Query"] == "5"
 
 
 @pytest.mark.parametrize(("kind", "status"), [("INVALID_API_KEY", 403), ("INTEGRATION_TIMEOUT", 504)])

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 
+import boto3
 import psutil
 import pytest
 import requests
@@ -123,6 +124,22 @@ def test_a_lab_without_an_api_starts_no_moto(own_lab):
     answer = requests.get(f"{own_lab.endpoint}/_aws/execute-api/abc/prod/x", timeout=15)
     assert told(answer) == (403, {"message": "Forbidden"})
     assert accounts(own_lab) == []
+
+
+def test_an_api_of_another_region_is_found(lab, rest):
+    known = {**lab.connection, "region_name": "eu-west-1"}
+    aws = boto3.client("apigateway", **known)
+    api_id = aws.create_rest_api(name="there")["id"]
+    where = {
+        "restApiId": api_id,
+        "resourceId": aws.get_resources(restApiId=api_id)["items"][0]["id"],
+        "httpMethod": "GET",
+    }
+    aws.put_method(**where, authorizationType="NONE")
+    aws.put_integration(**where, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
+    aws.put_integration_response(**where, statusCode="200", responseTemplates={"application/json": "$context.stage"})
+    aws.create_deployment(restApiId=api_id, stageName="dev")
+    assert requests.get(f"{lab.endpoint}/_aws/execute-api/{api_id}/dev", timeout=15).text == "dev"
 
 
 # --- deployments and stages
@@ -411,6 +428,17 @@ def test_a_plan_throttles(lab, rest):
     rest.aws.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
     assert rest.get(headers={"x-api-key": key["value"]}).status_code == 200
     assert told(rest.get(headers={"x-api-key": key["value"]})) == (429, {"message": "Too Many Requests"})
+
+
+def test_a_stage_throttles(lab, rest):
+    lab.deploy("echo", ECHO)
+    rest.permit("echo")
+    rest.proxy("GET", "/", "echo")
+    rest.deploy()
+    limits = {"rateLimit": "0.001", "burstLimit": "1"}
+    changes = [{"op": "replace", "path": f"/*/*/throttling/{name}", "value": value} for name, value in limits.items()]
+    rest.aws.update_stage(restApiId=rest.id, stageName="prod", patchOperations=changes)
+    assert [rest.get().status_code for _ in range(2)] == [200, 429]
 
 
 # --- validation, gateway responses
