@@ -183,6 +183,7 @@ class Poller:
         except Exception as error:
             self._say(f"its poller ended by an error of labkit's own: {error!r}")
             traceback.print_exception(error, file=sys.stderr)
+            self._report(CALL_FAILED, polled=False)
         finally:
             self._release(self._listeners)
 

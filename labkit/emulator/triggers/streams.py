@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from labkit.emulator.clients import CallFailed
+from labkit.emulator.destinations import undelivered
 from labkit.emulator.registry import EventSourceMapping, StreamSettings
 from labkit.emulator.triggers.batch import Batch, Delivery, Means, fitting
 from labkit.emulator.triggers.retrying import GivenUp, StreamItem, Work, after, record, with_payload, without_old
@@ -232,11 +233,9 @@ class StreamSource:
     async def settle(self, mapping: EventSourceMapping, batch: Batch, delivery: Delivery) -> None:
         assert isinstance(batch, Work)
         again, given_up = after(batch, delivery, _settings(mapping), now=self._means.now())
-        try:
-            if given_up:
-                await self._give_up(mapping, given_up)
-        finally:
-            self._put_back(batch, again)
+        if given_up:
+            await self._give_up(mapping, given_up)
+        self._put_back(batch, again)
 
     def _put_back(self, batch: Work, again: list[Work]) -> None:
         reading = self._readings.get(batch.shard_id)
@@ -261,7 +260,10 @@ class StreamSource:
             print(f"labkit: event source {mapping.source_arn}: {what}", file=sys.stderr, flush=True)  # noqa: T201
         elif destination.startswith("arn:aws:s3:::"):
             key, bucket = bucket_key(mapping.mapping_id, work.shard_id, now), destination.rpartition(":")[2]
-            await self._means.call("s3", "put_object", Bucket=bucket, Key=key, Body=with_payload(document, work))
+            try:
+                await self._means.call("s3", "put_object", Bucket=bucket, Key=key, Body=with_payload(document, work))
+            except CallFailed as error:
+                undelivered(destination, f"{error}; {len(work.items)} records were given up")
         else:
             await self._means.deliver(destination, json.dumps(document).encode())
 
