@@ -85,7 +85,7 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
         templates,
     )
     invoker, queue = _invoking(registry, dispatcher, clock, clients, store)
-    deliveries = Deliveries(registry, invoker.invoke)
+    deliveries = Deliveries(registry, invoker.invoke, clock)
     services = Services(scratch, account_id=settings.account_id, deliveries=deliveries)
     account = Account(
         registry,
