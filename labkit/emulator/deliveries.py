@@ -5,13 +5,16 @@ in the emulator's private folder, opens with the mocked account's process, and t
 who is let in: a function that is there, and whose resource policy permits the service (`permissions`), as on AWS.
 Kinds are those of Invoke: `Event` is in the queue when it is answered, `RequestResponse` has run, and `DryRun` only
 asks whether it might. The other side is mockaws/courier.py.
+
+An event that cannot be taken now (its function is being created, the queue is full) is tried again, as services of AWS
+do for hours: after 1 s, 2 s, and so on up to a minute, for an hour of the emulator's clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +22,19 @@ from typing import Protocol
 
 import msgspec
 
-from labkit.emulator.destinations import function_of
+from labkit.emulator.clock import Clock
+from labkit.emulator.destinations import function_of, undelivered
 from labkit.emulator.invoker import Answer
 from labkit.emulator.permissions import permits
-from labkit.emulator.registry import Reference, Registry
-from labkit.errors import ServiceError
+from labkit.emulator.registry import PolicyStatement, Reference, Registry
+from labkit.errors import ResourceConflict, ServiceError, TooManyRequests
 from labkit.model import LATEST, InvocationType
 
 QUESTION_BYTES = 16 * 1024 * 1024
 QUESTION_S = 10.0
+LONGEST_DELAY_S, LONGEST_TRYING_S = 60.0, 3600.0
+MOST_TRIED_AGAIN = 10_000
+NOT_NOW = (ResourceConflict, TooManyRequests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +80,12 @@ def refusal(registry: Registry, delivery: Delivery) -> Reply | None:
     return Reply(_advice(function.name, qualifier, delivery))
 
 
-def _permitted(statements: object, delivery: Delivery, region: str) -> bool:
+def _permitted(statements: Iterable[PolicyStatement], delivery: Delivery, region: str) -> bool:
     """A service may also be named with its region: `logs.us-east-1.amazonaws.com`."""
     service, _, domain = delivery.principal.partition(".")
     return any(
         permits(
-            statements,  # type: ignore[arg-type]
+            statements,
             principal=principal,
             source_arn=delivery.source_arn,
             source_account=delivery.source_account,
@@ -100,9 +107,11 @@ def _advice(name: str, qualifier: str, delivery: Delivery) -> str:
 class Deliveries:
     """The socket, and what is done with what comes."""
 
-    def __init__(self, registry: Registry, invoke: Invoke) -> None:
+    def __init__(self, registry: Registry, invoke: Invoke, clock: Clock) -> None:
         self._registry = registry
         self._invoke = invoke
+        self._clock = clock
+        self._again: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -113,9 +122,10 @@ class Deliveries:
     async def stop(self) -> None:
         for server in self._servers:
             server.close()
-        for task in self._answering:
+        ending = [*self._answering, *self._again]
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._answering, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def answer(self, delivery: Delivery) -> Reply:
         """Lets it in, or says why not."""
@@ -128,10 +138,40 @@ class Deliveries:
             answer = await self._invoke(
                 reference, delivery.payload.encode(), kind=delivery.kind, trace_id=delivery.trace_id
             )
+        except NOT_NOW as error:
+            if delivery.kind == InvocationType.EVENT and len(self._again) < MOST_TRIED_AGAIN:
+                self._try_again(delivery)
+                return Reply()
+            return Reply(f"{error.code}: {error.message}")
         except ServiceError as error:
             return Reply(f"{error.code}: {error.message}")
         result = answer.result
         return Reply(payload=result.payload.decode("utf-8", "replace"), failed=result.failed) if result else Reply()
+
+    def _try_again(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._tried_again(delivery))
+        self._again.add(task)
+        task.add_done_callback(self._again.discard)
+        self._clock.follow(task)
+
+    async def _tried_again(self, delivery: Delivery) -> None:
+        """Until it is taken, or nobody will take it any more."""
+        delay_s, until = 1.0, self._clock.now() + LONGEST_TRYING_S
+        while True:
+            await self._clock.wait_until(self._clock.now() + delay_s)
+            delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+            reference = function_of(delivery.function_arn, self._registry)
+            refused = refusal(self._registry, delivery)
+            if refused or reference is None:
+                undelivered(delivery.function_arn, refused.refusal if refused else "it is gone")
+                return
+            try:
+                await self._invoke(reference, delivery.payload.encode(), kind=delivery.kind, trace_id=delivery.trace_id)
+            except ServiceError as error:
+                if self._clock.now() < until and isinstance(error, NOT_NOW):
+                    continue
+                undelivered(delivery.function_arn, f"{error.code}: {error.message}")
+            return
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

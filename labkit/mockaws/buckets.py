@@ -21,7 +21,7 @@ from urllib.parse import quote_plus
 
 from labkit.mockaws.corrections import Corrections
 from labkit.mockaws.overlaps import AMBIGUOUS, is_ambiguous, rule_of
-from labkit.mockaws.seam import Delivery, cause, deliver, say, why_not
+from labkit.mockaws.seam import SOURCE_IP, Delivery, cause, deliver, say, why_not
 
 S3 = "s3.amazonaws.com"
 NOT_VALID = "Unable to validate the following destination configurations"
@@ -112,7 +112,7 @@ def record(
                 "eventTime": _spelt(at, "milliseconds"),
                 "eventName": kind,
                 "userIdentity": {"principalId": f"AWS:{account_id}"},
-                "requestParameters": {"sourceIPAddress": request.source_ip},
+                "requestParameters": {"sourceIPAddress": SOURCE_IP},
                 "responseElements": {"x-amz-request-id": request.request_id, "x-amz-id-2": id_2(request.request_id)},
                 "s3": {
                     "s3SchemaVersion": "1.0",
@@ -152,7 +152,7 @@ def bus_event(event_name: str, bucket: Any, key: Any, account_id: str, at: float
         "object": about | {"sequencer": sequencer},
         "request-id": request.request_id,
         "requester": account_id,
-        "source-ip-address": request.source_ip,
+        "source-ip-address": SOURCE_IP,
         "reason": REASONS.get(action, action),
     }
     if kind == "ObjectRemoved":

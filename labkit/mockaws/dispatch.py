@@ -82,9 +82,8 @@ class Dispatcher:
 
 
 def cause_of(environ: Environ) -> seam.Cause:
-    """What events tell of their request. The emulator that passes it on says for whom."""
-    trace_id = environ.get("HTTP_X_AMZN_TRACE_ID", "").replace("%7C", "|")
-    return seam.Cause(trace_id)
+    """What events tell of their request. An SDK encodes the bars of its X-Ray header."""
+    return seam.Cause(environ.get("HTTP_X_AMZN_TRACE_ID", "").replace("%7C", "|"))
 
 
 def _naming(request: seam.Cause, start_response: StartResponse) -> StartResponse:

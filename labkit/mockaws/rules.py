@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from labkit.mockaws.corrections import Corrections
-from labkit.mockaws.seam import Delivery, cause, deliver, say
+from labkit.mockaws.seam import SOURCE_IP, Delivery, cause, deliver, say
 from labkit.mockaws.templates import NoPath, input_of
 
 EVENTS = "events.amazonaws.com"
@@ -133,7 +133,7 @@ def _bucket_created(source: str, event_name: str, region: str, resources: Any, d
         "eventSource": "s3.amazonaws.com",
         "eventName": event_name,
         "awsRegion": region,
-        "sourceIPAddress": request.source_ip,
+        "sourceIPAddress": SOURCE_IP,
         "requestParameters": {"bucketName": name},
         "requestID": request.request_id,
         "eventType": "AwsApiCall",

@@ -29,6 +29,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+SOURCE_IP = "127.0.0.1"  # all callers are on this machine
 EVENT, REQUEST_RESPONSE, DRY_RUN = "Event", "RequestResponse", "DryRun"
 
 
@@ -67,7 +68,6 @@ class Cause:
     """The request that is being answered, as far as events tell of it, and the deliveries that it has caused."""
 
     trace_id: str = ""
-    source_ip: str = "127.0.0.1"
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex[:16].upper())
     named: bool = False  # whether an event tells the request's id
     outbox: list[Delivery] = field(default_factory=list)
@@ -137,7 +137,8 @@ def _bring(delivery: Delivery) -> None:
 
 
 def say_undelivered(delivery: Delivery, why: str) -> None:
-    say(f"not delivered to {delivery.function_arn} by {delivery.principal}: {why}")
+    by = f" by {delivery.principal}" if delivery.principal else ""
+    say(f"not delivered to {delivery.function_arn}{by}: {why}")
 
 
 def say(message: str) -> None:
@@ -187,15 +188,11 @@ class Functions:
 
 @dataclass(frozen=True, slots=True)
 class CalledFunction:
-    """Stands for one of moto's functions. A custom resource of CloudFormation runs it on a thread of its own."""
+    """Stands for one of moto's functions. A custom resource of CloudFormation runs it, in its caller's name."""
 
     function_arn: str
     account_id: str
 
     def invoke(self, body: str, request_headers: Any, response_headers: Any) -> str:
-        deliver(
-            Delivery(
-                self.function_arn, "cloudformation.amazonaws.com", "", self.account_id, body, trace_id=cause().trace_id
-            )
-        )
+        deliver(Delivery(self.function_arn, "", "", self.account_id, body, trace_id=cause().trace_id))
         return ""

@@ -12,12 +12,13 @@ import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from labkit.emulator.clock import Clock
 from labkit.emulator.deliveries import Deliveries, Delivery, Reply, refusal
 from labkit.emulator.invocation import Result
 from labkit.emulator.invoker import Answer
 from labkit.emulator.recorder import Entry
 from labkit.emulator.registry import Function, FunctionVersion, PolicyStatement, Registry
-from labkit.errors import TooManyRequests
+from labkit.errors import RequestTooLarge, ResourceConflict, TooManyRequests
 from labkit.mockaws import seam
 from labkit.model import DeploymentPackage, FunctionConfig
 
@@ -83,7 +84,7 @@ def answered(delivery, *, answer=None, error=None):
         return answer or Answer(202, "r", "$LATEST")
 
     async def ask():
-        return await Deliveries(registry(allows("*")), invoke).answer(delivery)
+        return await Deliveries(registry(allows("*")), invoke, Clock()).answer(delivery)
 
     return asyncio.run(ask()), seen
 
@@ -110,9 +111,54 @@ def test_a_run_is_answered_with_its_result():
     assert reply == Reply(payload='{"errorMessage": "no luck"}', failed=True)
 
 
-def test_a_full_queue_is_a_refusal():
-    reply, _ = answered(FROM_S3, error=TooManyRequests("CallerRateLimitExceeded"))
+def test_an_error_is_a_refusal():
+    reply, _ = answered(FROM_S3, error=RequestTooLarge("Request must be smaller"))
+    assert "RequestEntityTooLargeException: Request must be smaller" in reply.refusal
+    reply, _ = answered(replace(FROM_S3, kind="RequestResponse"), error=TooManyRequests("CallerRateLimitExceeded"))
     assert "TooManyRequestsException" in reply.refusal
+
+
+def tried(errors, *, seconds, revoked=False):
+    """When attempts at one event were made, which fail with these errors first."""
+    known = registry(allows("*"))
+
+    async def scene():
+        clock, made = Clock(time_of_day=lambda: 0.0), []
+
+        async def invoke(reference, payload, *, kind, trace_id):
+            made.append(clock.now())
+            if len(made) <= len(errors):
+                raise errors[len(made) - 1]
+            return Answer(202, "r", "$LATEST")
+
+        deliveries = Deliveries(known, invoke, clock)
+        reply = await deliveries.answer(FROM_S3)
+        if revoked:
+            known.functions["f"].policies.clear()
+        await clock.advance(seconds)
+        await deliveries.stop()
+        return reply, made
+
+    return asyncio.run(scene())
+
+
+@pytest.mark.parametrize("error", [TooManyRequests("CallerRateLimitExceeded"), ResourceConflict("Pending")])
+def test_an_event_that_cannot_be_taken_now_is_tried_again(error, capsys):
+    assert tried([error] * 3, seconds=100) == (Reply(), [0.0, 1.0, 3.0, 7.0])
+    assert capsys.readouterr().err == ""
+
+
+def test_after_an_hour_it_is_given_up_with_a_line(capsys):
+    reply, made = tried([ResourceConflict("Pending")] * 1000, seconds=7200)
+    assert reply == Reply()
+    assert 3600 < made[-1] <= 3660
+    assert f"not delivered to {ARN}: ResourceConflictException: Pending" in capsys.readouterr().err
+
+
+def test_whose_permission_is_taken_meanwhile_is_not_let_in(capsys):
+    _, made = tried([ResourceConflict("Pending")], seconds=100, revoked=True)
+    assert made == [0.0]
+    assert "no statement of the function's resource policy permits it" in capsys.readouterr().err
 
 
 def exchanged(tmp_path, question):
@@ -122,7 +168,7 @@ def exchanged(tmp_path, question):
         async def invoke(reference, payload, *, kind, trace_id):
             return Answer(202, "r", "$LATEST")
 
-        deliveries = Deliveries(registry(allows("*")), invoke)
+        deliveries = Deliveries(registry(allows("*")), invoke, Clock())
         await deliveries.listen(tmp_path / "s")
         reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
         writer.write(question)
