@@ -97,7 +97,9 @@ class Composition:
         self.services = Services(
             self._scratch,
             account_id=settings.account_id,
-            deliveries=Deliveries(self._registry, lambda *args, **more: self._invoker.invoke(*args, **more), self._clock),
+            deliveries=Deliveries(
+                self._registry, lambda *args, **more: self._invoker.invoke(*args, **more), self._clock
+            ),
             variables=self._way_back(),
         )
         self._enforcement = self._enforced(self._verifier) if iam and self._verifier else None
