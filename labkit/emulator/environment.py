@@ -126,6 +126,8 @@ class Environment:
         if self.invocation:
             body = error_body("Runtime.ExitError", f"RequestId: {self.invocation.request_id} Error: {message}")
             self._finish(body, failed=True, status=Status.ERROR, error_type="Runtime.ExitError")
+        elif self._answered is not None:
+            self._lengthen(self._answered)  # its REPORT waits for extensions no more
         if self._run is None:
             self._close()
         elif self._run.shutdown is None:

@@ -8,6 +8,7 @@ import time
 import zipfile
 
 import pytest
+import requests
 
 from labkit import Lab
 
@@ -139,6 +140,20 @@ def test_a_caller_does_not_wait_for_extensions_but_the_next_invocation_and_the_b
     wait_until(lambda: phases(lab) == ["idle"])
     report = next(line for line in log(lab).splitlines() if line.startswith(f"REPORT RequestId: {request_id}"))
     assert float(report.split("Duration: ")[1].split()[0]) >= 500
+
+
+def test_cloudwatch_waits_with_the_report_until_extensions_are_done_or_ended(living, lab, signature, wait_until):
+    call = living(extensions={"stuck": 'me = register("INVOKE")\nnext_event(me)\ntime.sleep(60)\n'}, Timeout=50)
+    request_id = call(1)["ResponseMetadata"]["RequestId"]
+
+    def ends():
+        events = lab.boto3("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"]
+        mine = [event["message"].split()[0] for event in events if request_id in event["message"]]
+        return [word for word in mine if word in ("END", "REPORT")]
+
+    assert ends() == []
+    requests.post(f"{lab.endpoint}/_labkit/functions/f/abort", auth=signature, timeout=10)
+    wait_until(lambda: ends() == ["END", "REPORT"])
 
 
 def test_the_timeout_ends_an_extension_that_does_not_come_back(living, lab, wait_until):
