@@ -107,7 +107,8 @@ def composed(settings: Settings, endpoint: str, scratch: Path, store: Store | No
     apis = ApiDoor(
         lambda regions: _desk(invoker, registry, clients, clock, execute_api, services, regions), region=settings.region
     )
-    forwarding = Forwarding(services, verifier, watchers={"apigateway": apis.changed})
+    watchers = {"apigateway": apis.changed, "cloudformation": apis.changed}  # a stack may have APIs
+    forwarding = Forwarding(services, verifier, watchers=watchers)
     app = FrontDoor(invoker, wire, doors, verifier, others=forwarding, apis=apis)
     concurrency.apply(account)
     provisioned.resume(account)
