@@ -197,7 +197,7 @@ class Composition:
             verifier,
             before=self.telemetry.before,
             passed=(self.watch.passed, self.machines.passed, self.pollers.passed),
-            watchers={"apigateway": apis.changed},
+            watchers={"apigateway": apis.changed, "cloudformation": apis.changed},  # a stack may have APIs
         )
         rest = Doors(self._invoker, self._registry, wire, pages, verifier)
         front = FrontDoor(self._invoker, wire, rest, verifier, others=others, apis=apis)

@@ -32,22 +32,27 @@ def handler(event, context):
 """
 
 
-@pytest.fixture
-def guarded(lab, rest):
-    lab.deploy("guard", TOKEN)
+def guard(lab, rest, code, source, *, path="/", kind="TOKEN", key_required=False, **settings):
+    """Lets a function decide who may ask for a path; it is answered by its event."""
+    lab.deploy("guard", code)
     lab.deploy("echo", ECHO)
     rest.permit("guard")
     rest.permit("echo")
     made = rest.aws.create_authorizer(
         restApiId=rest.id,
         name="guard",
-        type="TOKEN",
+        type=kind,
         authorizerUri=rest.uri("guard"),
-        identitySource="method.request.header.Authorization",
-        authorizerResultTtlInSeconds=60,
+        identitySource=f"method.request.{source}",
+        **settings,
     )
-    rest.proxy("GET", "/", "echo", authorizationType="CUSTOM", authorizerId=made["id"])
+    rest.proxy("GET", path, "echo", authorizationType="CUSTOM", authorizerId=made["id"], apiKeyRequired=key_required)
     rest.deploy()
+
+
+@pytest.fixture
+def guarded(lab, rest):
+    guard(lab, rest, TOKEN, "header.Authorization", authorizerResultTtlInSeconds=60)
     return rest
 
 
@@ -98,19 +103,7 @@ def handler(event, context):
     effect = 'Allow' if allowed else 'Deny'
     return {'principalId': 'p', 'policyDocument': {'Statement': [{'Action': '*', 'Effect': effect, 'Resource': '*'}]}}
 """
-    lab.deploy("guard", code)
-    lab.deploy("echo", ECHO)
-    rest.permit("guard")
-    rest.permit("echo")
-    made = rest.aws.create_authorizer(
-        restApiId=rest.id,
-        name="g",
-        type="REQUEST",
-        authorizerUri=rest.uri("guard"),
-        identitySource="method.request.querystring.who",
-    )
-    rest.proxy("GET", "/{id}", "echo", authorizationType="CUSTOM", authorizerId=made["id"])
-    rest.deploy()
+    guard(lab, rest, code, "querystring.who", path="/{id}", kind="REQUEST")
     assert [rest.get(path).status_code for path in ("/7?who=ada", "/7?who=bob", "/7")] == [200, 403, 401]
 
 
@@ -141,20 +134,8 @@ def test_an_authorizer_may_name_the_api_key(lab, new_rest):
     key = rest.aws.create_api_key(name="k", enabled=True, value="a" * 20 + rest.id)
     allowed = "{'Statement': [{'Action': '*', 'Effect': 'Allow', 'Resource': '*'}]}"
     answer = f"{{'principalId': 'p', 'usageIdentifierKey': event['authorizationToken'], 'policyDocument': {allowed}}}"
-    lab.deploy("guard", f"def handler(event, context): return {answer}")
-    lab.deploy("echo", ECHO)
-    rest.permit("guard")
-    rest.permit("echo")
-    made = rest.aws.create_authorizer(
-        restApiId=rest.id,
-        name="g",
-        type="TOKEN",
-        authorizerUri=rest.uri("guard"),
-        identitySource="method.request.header.Who",
-        identityValidationExpression="[a-z0-9]+",
-    )
-    rest.proxy("GET", "/", "echo", authorizationType="CUSTOM", authorizerId=made["id"], apiKeyRequired=True)
-    rest.deploy()
+    code = f"def handler(event, context): return {answer}"
+    guard(lab, rest, code, "header.Who", key_required=True, identityValidationExpression="[a-z0-9]+")
     stages = [{"apiId": rest.id, "stage": "prod"}]
     plan = rest.aws.create_usage_plan(name="p", apiStages=stages)
     rest.aws.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
