@@ -46,7 +46,6 @@ def measured(stage: Stage, effort: Effort, lines: dict[tuple[str, str], Line]) -
         agree(name, [call for (_, of), call in calls.items() if of == name])
     for line in lines.values():
         line.close()
-
     forms = {key: lambda line=line: visited(line, effort.warm_calls) for key, line in lines.items()}
     by_boto3 = {("boto3", "echo"): lambda: timed(calls["boto3", "echo"], effort.warm_calls)}
     return interleaved(forms | by_boto3, effort.warm_rounds)
