@@ -37,6 +37,7 @@ def exact_statistics(original: Callable[..., Any]) -> Callable[..., Any]:
         dimensions: list[dict[str, str]],
         unit: str | None = None,
     ) -> Any:
+        _check_statistics(stats)
         wanted = sorted((given["Name"], given.get("Value")) for given in dimensions or ())
         start_time = _floor(start_time, period)
         chosen = []
@@ -54,20 +55,21 @@ def exact_statistics(original: Callable[..., Any]) -> Callable[..., Any]:
 def exact_data(original: Callable[..., Any]) -> Callable[..., Any]:
     def get_metric_data(self: Any, queries: list[dict[str, Any]], *rest: Any, **more: Any) -> Any:
         for query in queries:
-            _check_statistic(query)
+            _check_statistics([query.get("MetricStat", {}).get("Stat", "Sum")])
         marked = [_with_namespace(datum) for datum in self.get_all_metrics()]
         return original(_view(self, marked), [_marked(query) for query in queries], *rest, **more)
 
     return get_metric_data
 
 
-def _check_statistic(query: dict[str, Any]) -> None:
-    """moto has no percentiles, and fails without a word where one is asked for."""
+def _check_statistics(given: list[str]) -> None:
+    """moto has no percentiles, and fails or leaves them out without a word where they are asked for."""
     from moto.cloudwatch.exceptions import InvalidParameterValue
 
-    given = query.get("MetricStat", {}).get("Stat", "Sum")
-    if given not in STATISTICS:
-        raise InvalidParameterValue(f"The mocked account has no statistic {given}: it has {', '.join(STATISTICS)}.")
+    unknown = [name for name in given or ["ExtendedStatistics"] if name not in STATISTICS]
+    if unknown:
+        known = ", ".join(STATISTICS)
+        raise InvalidParameterValue(f"The mocked account has no statistic {unknown[0]}: it has {known}.")
 
 
 def _view(backend: Any, data: list[Any]) -> Any:

@@ -57,6 +57,9 @@ def test_a_percentile_is_refused_with_what_there_is(backend):
     query = {"Id": "a", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "p99"}}
     with pytest.raises(InvalidParameterValue, match="no statistic p99: it has Sum, Average"):
         exact_data(CloudWatchBackend.get_metric_data)(backend, [query], start_time=NOON, end_time=NOON)
+    exact = exact_statistics(CloudWatchBackend.get_metric_statistics)
+    with pytest.raises(InvalidParameterValue, match="no statistic ExtendedStatistics"):
+        exact(backend, "AWS/Lambda", "Invocations", NOON, NOON + timedelta(minutes=1), 60, [], FUNCTION)
 
 
 def test_the_listed_metrics_keep_their_dimensions(backend):
