@@ -113,7 +113,7 @@ class _Quiet(MotoRequestHandler):  # type: ignore[misc]
 
 _labs = _Labs()
 _corrections = Corrections(_BY_MODULE)
-_uses: list[object] = []
+_uses: list[Enabled] = []
 
 
 class Enabled:
@@ -155,9 +155,8 @@ class Enabled:
 
 def end() -> None:
     """Ends all uses."""
-    for use in _uses:
-        if isinstance(use, Enabled):
-            use.stop()
+    while _uses:
+        _uses[-1].stop()
 
 
 def _run(function: Any, event: Any = None) -> tuple[str, bool, str]:

@@ -94,13 +94,21 @@ def _moving(update: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _noting(rotate: Callable[..., Any]) -> Callable[..., Any]:
-    def rotate_secret(backend: Any, secret_id: str, *args: Any, **kwargs: Any) -> Any:
+    def rotate_secret(
+        backend: Any,
+        secret_id: str,
+        client_request_token: str | None = None,
+        rotation_lambda_arn: str | None = None,
+        rotation_rules: dict[str, Any] | None = None,
+        rotate_immediately: bool = True,
+    ) -> Any:
         secret = backend.secrets[secret_id] if backend._is_valid_identifier(secret_id) else None
-        rotation = _Rotation(backend.account_id, secret.arn if secret else "")
-        _check(rotation, args, kwargs)
+        rotation = _Rotation(backend.account_id, getattr(secret, "arn", ""))
+        function_arn: str = rotation_lambda_arn or getattr(secret, "rotation_lambda_arn", "") or ""  # moto forgets it
+        _check(rotation, function_arn)
         token = _rotating.set(rotation)
         try:
-            answer = rotate(backend, secret_id, *args, **kwargs)
+            answer = rotate(backend, secret_id, client_request_token, function_arn, rotation_rules, rotate_immediately)
         finally:
             _rotating.reset(token)
         if not rotation.steps:
@@ -112,12 +120,12 @@ def _noting(rotate: Callable[..., Any]) -> Callable[..., Any]:
     return rotate_secret
 
 
-def _check(rotation: _Rotation, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+def _check(rotation: _Rotation, function_arn: str) -> None:
     """Raises moto's AccessDenied if the function is there and its policy does not let Secrets Manager in."""
-    given = kwargs.get("rotation_lambda_arn") or next((a for a in args if str(a).startswith("arn:aws:lambda:")), "")
-    if not given:
+    if not function_arn:
         return
-    reply = why_not(given, principal=SECRETS_MANAGER, source_arn=rotation.secret_arn, account_id=rotation.account_id)
+    source, account_id = rotation.secret_arn, rotation.account_id
+    reply = why_not(function_arn, principal=SECRETS_MANAGER, source_arn=source, account_id=account_id)
     if reply.refusal and not reply.missing:
         from moto.secretsmanager.exceptions import SecretsManagerClientError  # moto is loaded where it is used
 

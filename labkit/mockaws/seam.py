@@ -60,7 +60,7 @@ class Courier(Protocol):
     """Brings deliveries to where functions are."""
 
     def send(self, delivery: Delivery) -> Reply:
-        """Hands it over. Whoever has no use for a refusal says it on standard error."""
+        """Hands it over, and says nothing itself."""
 
 
 @dataclass(slots=True)
@@ -74,10 +74,9 @@ class Cause:
 
 
 class NoCourier:
-    """Says what nobody delivers."""
+    """For moto without functions."""
 
     def send(self, delivery: Delivery) -> Reply:
-        say_undelivered(delivery, "functions are not called by other services here")
         return Reply("functions are not called by other services here")
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import asdict, fields, replace
 
+import boto3
 import psutil
 import pytest
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from labkit.emulator.clock import Clock
 from labkit.emulator.deliveries import Deliveries, Delivery, Reply, refusal
 from labkit.emulator.invocation import Result
 from labkit.emulator.invoker import Answer
+from labkit.emulator.lineage import continued
 from labkit.emulator.recorder import Entry
 from labkit.emulator.registry import Function, FunctionVersion, PolicyStatement, Registry
 from labkit.errors import RequestTooLarge, ResourceConflict, TooManyRequests
@@ -194,7 +199,6 @@ def test_what_is_no_event_is_a_line_and_no_answer(tmp_path, question, capsys):
 # --- on a running lab
 
 ECHO = "import json\ndef handler(event, context):\n    print('GOT ' + json.dumps(event))\n"
-RAW = {"RawMessageDelivery": "true"}
 
 
 class Account:
@@ -367,18 +371,17 @@ def test_a_loop_that_is_allowed_goes_on(own_lab, wait_until):
 
 
 @pytest.mark.process
-def test_a_function_that_invokes_itself_is_told_so(own_lab):
-    source = (
-        "import boto3\nfrom botocore.exceptions import ClientError\ndef handler(event, context):\n"
-        "    client = boto3.client('lambda')\n"
-        "    try:\n"
-        "        answer = client.invoke(FunctionName='f', Payload=str(event + 1))\n"
-        "    except ClientError as error:\n"
-        "        return [event, error.response['Error']['Code']]\n"
-        "    return __import__('json').loads(answer['Payload'].read())\n"
+def test_an_invocation_that_is_one_too_many_in_its_chain_is_refused(own_lab):
+    own_lab.deploy("f", "def handler(event, context): return 1")
+    client = boto3.client("lambda", **own_lab.connection, config=Config(retries={"total_max_attempts": 1}))
+    header = functools.reduce(continued, ["f"] * 15, "Root=1-5759e988-bd862e3fe1be46a994272793")
+    sent = [header, continued(header, "f")]
+    client.meta.events.register(
+        "before-call.lambda.Invoke", lambda params, **_: params["headers"].update({"X-Amzn-Trace-Id": sent.pop(0)})
     )
-    own_lab.deploy("f", source, memory_mb=512, timeout_s=60)
-    assert own_lab.invoke("f", 1).payload == [16, "RecursiveInvocationException"]
+    assert client.invoke(FunctionName="f")["Payload"].read() == b"1"
+    with pytest.raises(client.exceptions.RecursiveInvocationException, match="invoked in a recursive loop"):
+        client.invoke(FunctionName="f")
 
 
 @pytest.mark.process
@@ -440,7 +443,7 @@ def test_the_aws_cli_puts_an_object_and_sees_its_functions_result(account, tmp_p
     account.watch("photos")
     (tmp_path / "cat").write_bytes(b"meow")
     variables = {
-        "PATH": __import__("os").environ["PATH"],
+        "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "AWS_ENDPOINT_URL": known["endpoint_url"],
         "AWS_DEFAULT_REGION": known["region_name"],

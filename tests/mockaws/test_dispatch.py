@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from labkit.mockaws import corrected, seam
+from labkit.mockaws import corrected
 from labkit.mockaws.dispatch import Dispatcher, disconnect
 
 
@@ -81,25 +81,6 @@ def disconnected(monkeypatch):
     corrected.uninstall()
 
 
-class Kept:
-    """Takes deliveries, and has no function to refuse them for."""
-
-    def __init__(self):
-        self.deliveries = []
-
-    def send(self, delivery):
-        self.deliveries.append(delivery)
-        return seam.Reply()
-
-
-@pytest.fixture
-def kept(disconnected):
-    courier = Kept()
-    seam.use(courier)
-    yield courier.deliveries
-    seam.use(None)
-
-
 def test_moto_can_be_cleared():
     assert asked("/a-bucket-to-clear", service="s3", REQUEST_METHOD="PUT")[0] == "200 OK"
     assert asked("/moto-api/reset", REQUEST_METHOD="POST") == ("200 OK", '{"status": "ok"}')
@@ -110,7 +91,7 @@ def test_what_a_request_causes_is_sent_when_moto_has_answered_it(kept):
     function = "arn:aws:lambda:us-east-1:123456789012:function:greet"
     header = "Root=1;Lineage=11111111:0%7C22222222:1"
     assert published("kept", "lambda", function, HTTP_X_AMZN_TRACE_ID=header) == "200 OK"
-    (delivery,) = kept
+    (delivery,) = kept.deliveries
     assert (delivery.function_arn, delivery.principal, delivery.kind) == (function, "sns.amazonaws.com", "Event")
     assert delivery.source_arn == "arn:aws:sns:us-east-1:123456789012:kept"
     assert delivery.trace_id == "Root=1;Lineage=11111111:0|22222222:1"

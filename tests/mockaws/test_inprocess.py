@@ -140,6 +140,7 @@ def test_disabled_moto_is_its_own_again_and_nothing_is_left():
 
     before = (LambdaFunction._invoke_lambda, notifications.send_event)
     enable()
+    enable()
     assert (LambdaFunction._invoke_lambda, notifications.send_event) != before
     with mock_aws():
         client, _ = created("def handler(event, context): return 1")

@@ -34,6 +34,21 @@ def test_the_four_steps_run_in_order_and_the_old_value_stays_until_the_last(secr
     assert {delivery.kind for delivery in moto_here.deliveries} == {REQUEST_RESPONSE}
 
 
+def test_the_next_rotation_needs_no_name_of_the_function(secrets, moto_here, wait_until):
+    first = secrets.rotate_secret(SecretId="db", RotationLambdaARN=ARN)["VersionId"]
+    wait_until(lambda: len(moto_here.deliveries) == 4)
+    secrets.update_secret_version_stage(
+        SecretId="db",
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=first,
+        RemoveFromVersionId=secrets.get_secret_value(SecretId="db")["VersionId"],
+    )
+    secrets.update_secret_version_stage(SecretId="db", VersionStage="AWSPENDING", RemoveFromVersionId=first)
+    secrets.rotate_secret(SecretId="db")
+    wait_until(lambda: len(moto_here.deliveries) == 8)
+    assert {delivery.function_arn for delivery in moto_here.deliveries} == {ARN}
+
+
 def test_a_step_that_fails_is_the_last(moto_here, capsys):
     moto_here.refusals["bad"] = Reply(payload='{"errorMessage": "no luck"}', failed=True)
     steps = [Delivery(arn, "secretsmanager.amazonaws.com", "", "", "{}") for arn in ("good", "bad", "never")]
