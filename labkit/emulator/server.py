@@ -147,7 +147,7 @@ def _announce(endpoint: str, settings: Settings, *, made: bool, options: argpars
         print(warning, file=sys.stderr, flush=True)  # noqa: T201
     elif made and not options.parent_pipe:
         print(  # noqa: T201
-            f"export AWS_ENDPOINT_URL_LAMBDA={endpoint} AWS_DEFAULT_REGION={settings.region}\n"
+            f"export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION={settings.region}\n"
             f"export AWS_ACCESS_KEY_ID={settings.access_key_id}\n"
             f"export AWS_SECRET_ACCESS_KEY={settings.secret_access_key}",
             flush=True,

@@ -45,9 +45,8 @@ def _sending(send: Callable[..., None]) -> Callable[..., None]:
         try:
             if service == "lambda":
                 payload = packed(stream.account_id, group.name, stream.log_stream_name, filter_name, wanted)
-                source = group.arn if group.arn.endswith(":*") else f"{group.arn}:*"
                 delivery = Delivery(
-                    destination_arn, LOGS, source, stream.account_id, payload, trace_id=cause().trace_id
+                    destination_arn, LOGS, source_of(group), stream.account_id, payload, trace_id=cause().trace_id
                 )
                 deliver(delivery)
             else:
@@ -56,6 +55,11 @@ def _sending(send: Callable[..., None]) -> Callable[..., None]:
             say(f"log events of {group.name} were not delivered to {destination_arn}: {error!r}")
 
     return _send_log_events
+
+
+def source_of(group: Any) -> str:
+    """A log group's ARN as policies have it."""
+    return f"{str(group.arn).removesuffix(':*')}:*"
 
 
 def packed(account_id: str, group: str, stream: str, filter_name: str, events: Sequence[dict[str, Any]]) -> str:
@@ -81,8 +85,7 @@ def _validating(put: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         group = backend.groups.get(log_group_name)
         if group is not None and destination_arn.split(":")[2:3] == ["lambda"]:
-            source = group.arn if group.arn.endswith(":*") else f"{group.arn}:*"
-            reply = why_not(destination_arn, principal=LOGS, source_arn=source, account_id=backend.account_id)
+            reply = why_not(destination_arn, principal=LOGS, source_arn=source_of(group), account_id=backend.account_id)
             if reply.refusal:
                 from moto.logs.exceptions import InvalidParameterException  # as above
 

@@ -123,34 +123,29 @@ TARGETS: dict[str, Callable[[Any, Mapping[str, Any], str], None]] = {
 
 def _bucket_created(source: str, event_name: str, region: str, resources: Any, detail: Any) -> None:
     """Stands for moto's own, which sends something like an S3 event to every account."""
-    from moto.events.models import events_backends  # as above
-
-    request = cause()
-    name = detail["bucket"]["name"]
+    account_id, now, request = detail["requester"], datetime.now(UTC).timestamp(), cause()
     told = {
         "eventVersion": "1.08",
-        "eventTime": _spelt(datetime.now(UTC).timestamp()),
+        "eventTime": _spelt(now),
         "eventSource": "s3.amazonaws.com",
         "eventName": event_name,
         "awsRegion": region,
         "sourceIPAddress": SOURCE_IP,
-        "requestParameters": {"bucketName": name},
+        "requestParameters": {"bucketName": detail["bucket"]["name"]},
         "requestID": request.request_id,
         "eventType": "AwsApiCall",
-        "recipientAccountId": detail["requester"],
+        "recipientAccountId": account_id,
     }
-    if not any(b.event_buses["default"].rules for b in events_backends[detail["requester"]].values()):
-        return
     event = {
         "detail-type": "AWS API Call via CloudTrail",
         "source": source,
-        "account": detail["requester"],
-        "time": int(datetime.now(UTC).timestamp()),
+        "account": account_id,
+        "time": int(now),
         "region": region,
         "resources": [],
         "detail": told,
     }
-    publish(detail["requester"], region, event)
+    publish(account_id, region, event)
 
 
 def _spelt(at: Any) -> str:

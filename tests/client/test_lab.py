@@ -478,4 +478,4 @@ def test_an_emulator_of_its_own_says_what_a_client_needs(monkeypatch):
         assert lab.deploy("f", ECHO).invoke(7).payload == 7
     process.terminate()
     process.communicate(timeout=20)
-    assert exports["AWS_ENDPOINT_URL_LAMBDA"] == lines[0].strip()
+    assert exports["AWS_ENDPOINT_URL"] == lines[0].strip()
