@@ -186,8 +186,9 @@ def test_a_stream_that_was_deleted_and_made_again_is_read_from_its_beginning(fee
     feed.map(STREAM, StartingPosition="LATEST")
     put(kinesis, "a", "b", "c")
     feed.wait_until(lambda: seen(feed) == ["a", "b", "c"])
+    before = feed.lab.messages()
     kinesis.delete_stream(StreamName="s")
-    feed.wait_until(lambda: any(GONE in message for message in feed.lab.messages()))  # its poller has noticed
+    feed.wait_until(lambda: feed.lab.messages() != before and GONE in feed.lab.messages()[-1])  # its poller has noticed
     kinesis.create_stream(StreamName="s", ShardCount=1)
     put(kinesis, "d")
     feed.wait_until(lambda: seen(feed)[-1] == "d")
