@@ -177,7 +177,8 @@ class StreamSource:
         try:
             found, reading.iterator = await self._stream.read(shard_id, reading.iterator, most)
         except CallFailed as error:
-            if error.code in GONE:
+            if error.code in GONE:  # another of its name would have the same shards, and not the same records
+                self._readings.clear()
                 self._looked_at = float("-inf")
                 raise
             reading.iterator = await self._stream.iterator(shard_id, reading.start)
