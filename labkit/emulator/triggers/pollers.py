@@ -34,7 +34,7 @@ from labkit.emulator.triggers.hints import sources_fed
 from labkit.emulator.triggers.kinesis import kinesis_source
 from labkit.emulator.triggers.responses import failed_items
 from labkit.emulator.triggers.sqs import QueueSource
-from labkit.errors import ResourceNotFound, ServiceError
+from labkit.errors import RecursiveInvocation, ResourceNotFound, ServiceError
 
 SOURCES: dict[str, Callable[[Means], Source]] = {
     "sqs": QueueSource,
@@ -51,7 +51,7 @@ THROTTLED = "PROBLEM: Function was throttled"
 class Invoke(Protocol):
     """The invoker's, synchronous. Raises ServiceErrors."""
 
-    async def __call__(self, reference: Reference, payload: bytes, /) -> Answer: ...
+    async def __call__(self, reference: Reference, payload: bytes, /, *, trace_id: str = "") -> Answer: ...
 
 
 class Keep(Protocol):
@@ -293,7 +293,12 @@ class Poller:
     async def _delivered(self, mapping: EventSourceMapping, batch: Batch) -> Delivery:
         everything = frozenset(batch.ids)
         try:
-            answer = await self._parts.invoke(parse_reference(mapping.function_arn), batch.payload)
+            function = parse_reference(mapping.function_arn)
+            answer = await self._parts.invoke(function, batch.payload, trace_id=batch.trace_id)
+        except RecursiveInvocation as error:  # the queue's own redrive takes its messages out of the loop
+            self._report(CALL_FAILED)
+            self._say(f"{function.name} is in a recursive loop. {error}")
+            return Delivery(everything, error=True)
         except ServiceError as error:
             self._report(THROTTLED if error.status == 429 else CALL_FAILED)
             if error.status != 429:

@@ -38,12 +38,18 @@ class Message(Item):
     receipt: str
     received_at: float  # by the clock
     really_at: float  # by moto's
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Messages(Batch):
     items: tuple[Message, ...]
     refusals: int = 0
+
+    @property
+    def trace_id(self) -> str:
+        """The first message's: of several chains one is followed."""
+        return next((message.trace_id for message in self.items if message.trace_id), "")
 
 
 @dataclass(slots=True)
@@ -136,7 +142,8 @@ class QueueSource:
         dropped: list[Message] = []
         for given in answer.get("Messages", ()):
             record = event_record(given, mapping.source_arn)
-            message = Message(given["MessageId"], encoded(record), given["ReceiptHandle"], at, really_at)
+            trace_id = given.get("Attributes", {}).get("AWSTraceHeader", "")
+            message = Message(given["MessageId"], encoded(record), given["ReceiptHandle"], at, really_at, trace_id)
             (self._open if passes(mapping.filters, record) else dropped).append(message)
         await self._delete(dropped)
         return bool(answer.get("Messages"))

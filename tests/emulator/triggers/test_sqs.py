@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from labkit.emulator.triggers.sqs import delay_s, event_record, shown_at
@@ -36,6 +38,19 @@ def test_a_message_without_attributes_says_null_for_their_digest():
 
 
 pytestmark = pytest.mark.process
+
+
+def test_a_function_that_feeds_its_own_queue_is_stopped(feed):
+    """Its 17th invocation of one chain does not happen; the message goes where the queue's redrive says."""
+    dead = feed.queue("dead")
+    policy = json.dumps({"deadLetterTargetArn": DEAD, "maxReceiveCount": 1})
+    url = feed.queue(RedrivePolicy=policy, VisibilityTimeout="3")
+    feed.deploy(f'import boto3; boto3.client("sqs").send_message(QueueUrl={url!r}, MessageBody="again")')
+    feed.map()
+    feed.sqs.send_message(QueueUrl=url, MessageBody="first")
+    feed.wait_until(lambda: any("f is in a recursive loop" in line for line in feed.lab.messages()))
+    assert len(feed.events) == 16
+    feed.wait_until(lambda: feed.lab.advance("4s") and feed.count(dead) == 1)
 
 
 def test_a_message_arrives_in_awss_shape_and_is_deleted(feed):
