@@ -12,7 +12,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import msgspec
 
@@ -60,6 +60,16 @@ class Begun:
     result: asyncio.Future[Result] | None = None
 
 
+class How(TypedDict, total=False):
+    """What else may be said of an invocation; see `Invoker.begin`."""
+
+    kind: str
+    client_context: str
+    trace_id: str
+    request_id: str
+    stream: ResponseStream | None
+
+
 class Invoker:
     """See the module's docstring."""
 
@@ -79,30 +89,12 @@ class Invoker:
         self._loop = asyncio.get_running_loop()
         self._new_id = RequestIds()
 
-    async def invoke(
-        self,
-        reference: Reference,
-        payload: bytes,
-        *,
-        kind: str = InvocationType.REQUEST_RESPONSE,
-        client_context: str = "",
-        trace_id: str = "",
-        request_id: str = "",
-        stream: ResponseStream | None = None,
-    ) -> Answer:
+    async def invoke(self, reference: Reference, payload: bytes, **how: Unpack[How]) -> Answer:
         """Runs a function. Raises the ServiceErrors of the Invoke operation.
 
         With a `stream`, what the handler yields is read there, meanwhile, and missing in the result.
         """
-        begun = self.begin(
-            reference,
-            payload,
-            kind=kind,
-            client_context=client_context,
-            trace_id=trace_id,
-            request_id=request_id,
-            stream=stream,
-        )
+        begun = self.begin(reference, payload, **how)
         result = None if begun.result is None else await begun.result
         return Answer(begun.status, begun.request_id, begun.executed_version, result)
 
