@@ -131,7 +131,7 @@ class QueueSource:
 
     async def _receive(self, mapping: EventSourceMapping, most: int) -> bool:
         """Adds what passes the filters to what is open, and deletes the rest. Whether there was anything."""
-        at, really_at = self._means.now(), time.time()
+        really_at = time.time()
         answer = await self._call(
             "receive_message",
             MaxNumberOfMessages=most,
@@ -139,6 +139,8 @@ class QueueSource:
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
+        # an advance during the call counts as before it: its messages' timeouts have not begun to run
+        at = self._means.now() - (time.time() - really_at)
         dropped: list[Message] = []
         for given in answer.get("Messages", ()):
             record = event_record(given, mapping.source_arn)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 
 import pytest
 
-from labkit.emulator.triggers.sqs import delay_s, event_record, shown_at
+from labkit.emulator.registry import EventSourceMapping
+from labkit.emulator.triggers.batch import Delivery, Means
+from labkit.emulator.triggers.sqs import QueueSource, delay_s, event_record, shown_at
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:q"
 FIFO = "arn:aws:sqs:us-east-1:123456789012:q.fifo"
@@ -22,6 +26,31 @@ def test_a_message_is_shown_again_a_moment_before_moto_would():
         at = shown_at(received_at, 30)
         assert received_at + 28.9 <= at <= received_at + 29.9
     assert shown_at(1000.5, 1) >= 1000.5
+
+
+def test_an_advance_while_messages_are_received_does_not_shorten_their_timeout():
+    """Their visibility timeout begins when they are received, which is after it."""
+    mapping = EventSourceMapping("id", QUEUE, "f", batch_size=10, batching_window_s=0, last_modified=0)
+    ahead, waits = [0.0], []
+
+    async def call(service, operation, **params):
+        if operation == "get_queue_attributes":
+            return {"Attributes": {"VisibilityTimeout": "30"}}
+        ahead[0] += 1000
+        return {"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": "x", "MD5OfBody": ""}]}
+
+    def now():
+        return time.time() + ahead[0]
+
+    async def failed():
+        means = Means(call, now, lambda at, work: waits.append(at - now()), None, lambda: ahead[0], lambda: mapping, str)
+        source = QueueSource(means)
+        await source.open(mapping)
+        batch = await source.read(mapping)
+        await source.settle(mapping, batch, Delivery(frozenset(batch.ids), error=True))
+
+    asyncio.run(failed())
+    assert 28 < waits[-1] < 30
 
 
 def test_a_throttled_batch_waits_longer_each_time_up_to_a_limit():
