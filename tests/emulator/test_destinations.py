@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import msgspec
 
+import msgspec
 import pytest
 
 from labkit.emulator.clients import CallFailed
