@@ -1,0 +1,162 @@
+"""The front functions: coefficients and standard errors to full double precision, or an error, never wrong digits.
+
+How `ols` proceeds. Data of a usual size are solved in rational arithmetic, whatever their condition (`exact`). Large
+ones are solved by pivoted QR with columns scaled, refined with residuals in double-double (`least_squares.refined`),
+and in rational arithmetic only where that does not converge. `logit` climbs in double precision and finishes in
+decimals of as many digits as the condition asks for.
+
+What no arithmetic can repair is said: dependent columns and separated classes are errors that name the columns, and a
+DigitsLost warning says how many digits are left where the rounding of the inputs themselves decides the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from labkit.numerics import exact, inputs, least_squares, logistic
+from labkit.numerics.digits import scaled
+from labkit.numerics.errors import BadData, DigitsLost, NotConverged
+from labkit.numerics.fits import Fit, frozen, made
+
+EXACT_COST = 1_000_000  # products n p² that rational arithmetic does in about half a second
+EXACT_COLUMNS = 40
+FEW_DIGITS = 8.0
+
+
+def certified_ols(X: object, y: object, *, reading: str = "printed") -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (p,) and standard errors (p,) of least squares, each right to about 15 digits.
+
+    X (n, p) carries its own column of ones if the model has an intercept; y (n,). Floats are taken as the decimals that
+    they print as (`exact.reading`); with `reading="stored"`, as the binary fractions that they are. Standard errors are
+    nan if n = p. Raises BadData, RankDeficient. Warns with DigitsLost. `ols` returns the same with its certificate.
+
+    >>> coef, stderr = certified_ols([[1, 0.1], [1, 0.2], [1, 0.4]], [1.3, 1.6, 2.2])
+    >>> coef.tolist(), stderr.tolist()
+    ([1.0, 3.0], [0.0, 0.0])
+    """
+    fit = ols(X, y, reading=reading)
+    return fit.coef.copy(), fit.stderr.copy()
+
+
+def certified_logit(X: object, y: object, *, reading: str = "printed") -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (p,) and standard errors (p,) of logistic regression by maximum likelihood, to about 15 digits.
+
+    X (n, p) carries its own column of ones if the model has an intercept; y (n,) of 0 and 1. There is no penalty.
+    Raises BadData, RankDeficient, Separated, NotConverged. Warns with DigitsLost. `logit` returns the certificate, too.
+
+    >>> coef, stderr = certified_logit([[1, 0.5], [1, 1], [1, 1.5], [1, 2], [1, 2.5], [1, 3]], [0, 0, 1, 0, 1, 1])
+    >>> coef.tolist()
+    [-4.249096550479971, 2.4280551717028405]
+    """
+    fit = logit(X, y, reading=reading)
+    return fit.coef.copy(), fit.stderr.copy()
+
+
+def ols(X: object, y: object, *, reading: str = "printed") -> Fit:
+    """`certified_ols` with its certificate: how it was solved, the condition, the digits, and how data were read.
+
+    >>> ols([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [1.0, 3.0, 5.5]).certificate.method
+    'exact rationals'
+    """
+    table = inputs.table(X)
+    response = inputs.response(y, table.shape[0])
+    fit = _exact(table, response, reading) if _small(table) else _refined(table, response, reading)
+    if table.shape[0] == table.shape[1]:
+        _warn("X has as many rows as columns: the residuals are zero, and no standard error can be computed (nan).")
+    _warn_of_lost_digits(fit)
+    return fit
+
+
+def _small(X: np.ndarray) -> bool:
+    n, p = X.shape
+    return bool(n * p**2 <= EXACT_COST and p <= EXACT_COLUMNS)
+
+
+def _exact(X: np.ndarray, y: np.ndarray, reading: str) -> Fit:
+    read = exact.reading(X, reading)
+    # what is dependent within the rounding of its numbers has a rational solution, but one that rounding made up
+    problem = None if read.certain else least_squares.dependence(X)
+    if problem is not None:
+        raise problem
+    return exact.fitted(X, y, read, reading)
+
+
+def _refined(X: np.ndarray, y: np.ndarray, reading: str) -> Fit:
+    if reading not in ("printed", "stored"):
+        raise BadData(f"reading is {reading!r}; expected 'printed' or 'stored'.")
+    columns, powers = scaled(X)
+    size = float(scaled(y[:, None])[1][0])
+    try:
+        fit = least_squares.refined(columns, y / size)
+    except NotConverged:
+        return _exact(X, y, reading)
+    return made(fit.coef * size / powers, fit.stderr * size / powers, fit.residual_norm * size, fit.certificate)
+
+
+def logit(X: object, y: object, *, reading: str = "printed") -> Fit:
+    """`certified_logit` with its certificate; `loglik` is the log-likelihood at the maximum.
+
+    >>> logit([[1, 0.5], [1, 1], [1, 1.5], [1, 2], [1, 2.5], [1, 3]], [0, 0, 1, 0, 1, 1]).certificate.method
+    'Newton in decimals'
+    """
+    table, response = logistic.checked(X, y)
+    read = exact.reading(table, reading) if _small(table) else None
+    columns, powers = scaled(table)
+    found = logistic.climb(columns, response)
+    if read is None:
+        fit = logistic.irls(table, response)
+    else:
+        fit = _in_decimals(table, response, read, found.coef / powers, converged=found.converged)
+    _warn_of_lost_digits(fit)
+    return fit
+
+
+def _in_decimals(X: np.ndarray, y: np.ndarray, read: exact.Read, start: np.ndarray, *, converged: bool) -> Fit:
+    """Finishes in decimals; where double precision did not converge, a direction that separates strictly ends it."""
+    direction = None
+    if not converged:
+        columns, _ = scaled(X)
+        rows = columns * (2 * y - 1)[:, None]
+        direction = logistic.separating(rows)
+        if direction is not None and float((rows @ direction).min()) > 1e-6 * float(np.abs(rows).max()):
+            raise logistic.separated(X, y, direction)
+    # scores of 90 make a Hessian with entries down to 1e-39
+    kappa = logistic.record(X, y, start, steps=0).certificate.condition if converged else 1e45
+    places = 60 + math.ceil(2 * math.log10(kappa))
+    found = logistic.finished(read.columns, y, start, places=places, most_steps=12 if converged else 60)
+    if found is None and direction is not None:
+        raise logistic.separated(X, y, direction)
+    if found is None:
+        raise NotConverged("Newton's method did not converge in decimals either. Try to scale or to drop columns.")
+    coef, stderr, loglik, steps = found
+    at = logistic.record(X, y, coef, steps=steps)
+    certificate = replace(
+        at.certificate, method="Newton in decimals", digits=16.0, reading="printed" if read.certain else "mixed"
+    )
+    return Fit(frozen(coef), frozen(stderr), at.residual_norm, certificate, loglik)
+
+
+def _warn_of_lost_digits(fit: Fit) -> None:
+    certificate = fit.certificate
+    found = min(certificate.digits, certificate.data_digits)
+    if found >= FEW_DIGITS:
+        return
+    if certificate.reading == "printed":
+        _warn(
+            f"The binary floats as stored determine only {found:.1f} digits (condition {certificate.condition:.0e}). "
+            "All digits shown are right for the decimals that they print as; if those were rounded before, trust "
+            f"{found:.0f} digits."
+        )
+    else:
+        _warn(
+            f"Only {found:.1f} digits are left (condition {certificate.condition:.0e}): the numbers of X and y were "
+            "rounded when they were stored, and that decides the rest. Try to drop or to centre columns."
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DigitsLost, stacklevel=4)
