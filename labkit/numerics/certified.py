@@ -1,9 +1,9 @@
 """The front functions: coefficients and standard errors to full double precision, or an error, never wrong digits.
 
-How `ols` proceeds. Data of a usual size are solved in rational arithmetic, whatever their condition (`exact`). Large
-ones are solved by pivoted QR with columns scaled, refined with residuals in double-double (`least_squares.refined`),
-and in rational arithmetic only where that does not converge. `logit` climbs in double precision and finishes in
-decimals of as many digits as the condition asks for.
+How `ols` proceeds. Small data are solved in rational arithmetic, whatever their condition (`exact`). Others are solved
+by pivoted QR with columns scaled, refined with residuals in double-double (`least_squares.refined`), and in rational
+arithmetic where that does not converge, or where few digits are left that a reading as decimals may save. `logit`
+climbs in double precision; small data finish in decimals of as many digits as the condition asks for.
 
 What no arithmetic can repair is said: dependent columns and separated classes are errors that name the columns, and a
 DigitsLost warning says how many digits are left where the rounding of the inputs themselves decides the rest.
@@ -19,11 +19,11 @@ import numpy as np
 
 from labkit.numerics import exact, inputs, least_squares, logistic
 from labkit.numerics.digits import scaled
-from labkit.numerics.errors import BadData, DigitsLost, NotConverged
+from labkit.numerics.errors import BadData, DigitsLost, NotConverged, RankDeficient
 from labkit.numerics.fits import Fit, frozen, made
 
-EXACT_COST = 1_000_000  # products n p² that rational arithmetic does in about half a second
-EXACT_COLUMNS = 40
+QUICK_COST, QUICK_COLUMNS = 200_000, 15  # n p² and p up to which rational arithmetic takes some tenths of a second
+EXACT_COST, EXACT_COLUMNS = 2_000_000, 40  # up to which it is worth some seconds to save digits
 FEW_DIGITS = 8.0
 
 
@@ -64,16 +64,17 @@ def ols(X: object, y: object, *, reading: str = "printed") -> Fit:
     """
     table = inputs.table(X)
     response = inputs.response(y, table.shape[0])
-    fit = _exact(table, response, reading) if _small(table) else _refined(table, response, reading)
+    small = _within(table, QUICK_COST, QUICK_COLUMNS)
+    fit = _exact(table, response, reading) if small else _refined(table, response, reading)
     if table.shape[0] == table.shape[1]:
         _warn("X has as many rows as columns: the residuals are zero, and no standard error can be computed (nan).")
     _warn_of_lost_digits(fit)
     return fit
 
 
-def _small(X: np.ndarray) -> bool:
+def _within(X: np.ndarray, cost: int, columns: int) -> bool:
     n, p = X.shape
-    return bool(n * p**2 <= EXACT_COST and p <= EXACT_COLUMNS)
+    return bool(n * p**2 <= cost and p <= columns)
 
 
 def _exact(X: np.ndarray, y: np.ndarray, reading: str) -> Fit:
@@ -92,7 +93,11 @@ def _refined(X: np.ndarray, y: np.ndarray, reading: str) -> Fit:
     size = float(scaled(y[:, None])[1][0])
     try:
         fit = least_squares.refined(columns, y / size)
-    except NotConverged:
+    except (NotConverged, RankDeficient):
+        if not _within(X, EXACT_COST, EXACT_COLUMNS):
+            raise
+        return _exact(X, y, reading)
+    if fit.certificate.data_digits < FEW_DIGITS and _within(X, EXACT_COST, EXACT_COLUMNS):
         return _exact(X, y, reading)
     return made(fit.coef * size / powers, fit.stderr * size / powers, fit.residual_norm * size, fit.certificate)
 
@@ -104,7 +109,7 @@ def logit(X: object, y: object, *, reading: str = "printed") -> Fit:
     'Newton in decimals'
     """
     table, response = logistic.checked(X, y)
-    read = exact.reading(table, reading) if _small(table) else None
+    read = exact.reading(table, reading) if _within(table, 2 * QUICK_COST, EXACT_COLUMNS) else None
     columns, powers = scaled(table)
     found = logistic.climb(columns, response)
     if read is None:

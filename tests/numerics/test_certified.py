@@ -20,7 +20,7 @@ from labkit.numerics.exact import exact_ols
 seeds = st.integers(0, 2**32 - 1)
 
 
-def big(n=41_000, p=5, seed=0):
+def big(n=9_000, p=5, seed=0):
     random = np.random.default_rng(seed)
     X = np.column_stack([np.ones(n), random.normal(size=(n, p - 1))])
     return X, X @ np.arange(1.0, p + 1) + random.normal(size=n)
@@ -35,11 +35,22 @@ def test_large_data_are_refined_and_agree_with_rational_arithmetic_in_all_digits
     assert fit.certificate.method == "QR, refined"
     again = ols(X[:500], y[:500])
     assert (again.coef == exact_ols(X[:500], y[:500]).coef).all()
-    columns = np.column_stack([X, X[:, 1] + 1e-9 * X[:, 2] ** 2])
-    with pytest.warns(DigitsLost, match="digits are left"):
-        hard = ols(columns, y)
-    assert hard.certificate.digits > 15
-    assert hard.certificate.orthogonality < 1e-12
+    columns = np.column_stack([X, X[:, 1] + 1e-6 * X[:, 2] ** 2])
+    hard, exactly = ols(columns, y), exact_ols(columns, y)
+    assert hard.certificate.method == "QR, refined"
+    assert worst(hard.coef, exactly.coef) > 14
+    assert worst(hard.stderr, exactly.stderr) > 14
+
+
+@pytest.mark.parametrize("degree", [11, 20])
+def test_larger_data_are_solved_in_rational_arithmetic_where_a_reading_as_decimals_saves_digits(degree):
+    x = np.round(np.linspace(-9, -3, 1500), 2)
+    X = np.column_stack([x**k for k in range(degree + 1)])
+    y = np.round(np.sin(x), 6)
+    with pytest.warns(DigitsLost, match="right for the decimals that they print as"):
+        fit = ols(X, y)
+    assert fit.certificate.method == "exact rationals"
+    assert fit.certificate.reading == "printed"
 
 
 @pytest.mark.parametrize("scales", [(1e8, 1e-8, 1.0), (1e-150, 1e150, 1.0), (1.0, 3e-300, 7e200)])
@@ -110,7 +121,7 @@ def test_ordinary_data_warn_of_nothing():
             certified_ols(dataset(name).X, dataset(name).y)
 
 
-@pytest.mark.parametrize("rows", [40, 41_000])
+@pytest.mark.parametrize("rows", [40, 9_000])
 def test_columns_that_depend_within_rounding_are_an_error_that_names_them(rows):
     X, y = big(rows)
     X = np.column_stack([X, X[:, 1] / 3 + X[:, 4] / 7])
@@ -165,7 +176,7 @@ def test_what_is_no_data_is_refused_with_what_was_found_and_expected(front, X, y
 
 
 def test_an_unknown_reading_is_refused_for_small_and_large_data():
-    for rows in (20, 41_000):
+    for rows in (20, 9_000):
         with pytest.raises(BadData, match="expected 'printed' or 'stored'"):
             certified_ols(*big(rows), reading="binary")
 
@@ -244,7 +255,7 @@ def test_an_ill_conditioned_logit_keeps_its_digits_and_warns():
 
 
 def test_large_data_are_fitted_in_double_precision_with_a_certificate():
-    X, y = big(41_000, 5)
+    X, y = big(17_000, 5)
     labels = (np.random.default_rng(9).random(len(y)) < 1 / (1 + np.exp(-X @ [0.3, 1.0, -2.0, 0.5, 0.0]))).astype(float)
     fit = logit(X, labels)
     assert fit.certificate.method == "Newton"

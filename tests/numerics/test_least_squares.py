@@ -181,3 +181,12 @@ def test_a_bad_penalty_or_a_column_that_is_not_there_is_refused():
         ridge(X, y, -1)
     with pytest.raises(BadData, match=r"free names the columns \[3\]; X has the columns 0 to 2"):
         ridge(X, y, 1, free=[3])
+
+
+def test_many_well_conditioned_columns_skip_the_refinement_of_their_standard_errors_and_lose_little(monkeypatch):
+    X, y = problem(8, n=200, p=5)
+    full = refined(X, y)
+    monkeypatch.setattr("labkit.numerics.least_squares.REFINED_ERRORS", 1)
+    quick = refined(X, y)
+    assert (quick.coef == full.coef).all()
+    assert worst(quick.stderr, full.stderr) > 13
