@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from labkit.numerics import exact, inputs, least_squares, logistic
 from labkit.numerics.digits import scaled
-from labkit.numerics.errors import BadData, DigitsLost, NotConverged, RankDeficient
+from labkit.numerics.errors import DigitsLost, NotConverged, RankDeficient
 from labkit.numerics.fits import Fit, frozen, made
 
 QUICK_COST, QUICK_COLUMNS = 200_000, 15  # n p² and p up to which rational arithmetic takes some tenths of a second
@@ -38,7 +39,9 @@ def certified_ols(X: object, y: object, *, reading: str = "printed") -> tuple[np
     >>> coef.tolist(), stderr.tolist()
     ([1.0, 3.0], [0.0, 0.0])
     """
-    fit = ols(X, y, reading=reading)
+    fit = _ols(X, y, reading)
+    for complaint in _complaints(fit):
+        warnings.warn(complaint, DigitsLost, stacklevel=2)
     return fit.coef.copy(), fit.stderr.copy()
 
 
@@ -52,7 +55,9 @@ def certified_logit(X: object, y: object, *, reading: str = "printed") -> tuple[
     >>> coef.tolist()
     [-4.249096550479971, 2.4280551717028405]
     """
-    fit = logit(X, y, reading=reading)
+    fit = _logit(X, y, reading)
+    for complaint in _complaints(fit):
+        warnings.warn(complaint, DigitsLost, stacklevel=2)
     return fit.coef.copy(), fit.stderr.copy()
 
 
@@ -62,14 +67,18 @@ def ols(X: object, y: object, *, reading: str = "printed") -> Fit:
     >>> ols([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [1.0, 3.0, 5.5]).certificate.method
     'exact rationals'
     """
+    fit = _ols(X, y, reading)
+    for complaint in _complaints(fit):
+        warnings.warn(complaint, DigitsLost, stacklevel=2)
+    return fit
+
+
+def _ols(X: object, y: object, reading: str) -> Fit:
+    exact.known_reading(reading)
     table = inputs.table(X)
     response = inputs.response(y, table.shape[0])
     small = _within(table, QUICK_COST, QUICK_COLUMNS)
-    fit = _exact(table, response, reading) if small else _refined(table, response, reading)
-    if table.shape[0] == table.shape[1]:
-        _warn("X has as many rows as columns: the residuals are zero, and no standard error can be computed (nan).")
-    _warn_of_lost_digits(fit)
-    return fit
+    return _exact(table, response, reading) if small else _refined(table, response, reading)
 
 
 def _within(X: np.ndarray, cost: int, columns: int) -> bool:
@@ -87,8 +96,6 @@ def _exact(X: np.ndarray, y: np.ndarray, reading: str) -> Fit:
 
 
 def _refined(X: np.ndarray, y: np.ndarray, reading: str) -> Fit:
-    if reading not in ("printed", "stored"):
-        raise BadData(f"reading is {reading!r}; expected 'printed' or 'stored'.")
     columns, powers = scaled(X)
     size = float(scaled(y[:, None])[1][0])
     try:
@@ -108,16 +115,21 @@ def logit(X: object, y: object, *, reading: str = "printed") -> Fit:
     >>> logit([[1, 0.5], [1, 1], [1, 1.5], [1, 2], [1, 2.5], [1, 3]], [0, 0, 1, 0, 1, 1]).certificate.method
     'Newton in decimals'
     """
+    fit = _logit(X, y, reading)
+    for complaint in _complaints(fit):
+        warnings.warn(complaint, DigitsLost, stacklevel=2)
+    return fit
+
+
+def _logit(X: object, y: object, reading: str) -> Fit:
+    exact.known_reading(reading)
     table, response = logistic.checked(X, y)
     read = exact.reading(table, reading) if _within(table, 2 * QUICK_COST, EXACT_COLUMNS) else None
+    if read is None:
+        return logistic.irls(table, response)
     columns, powers = scaled(table)
     found = logistic.climb(columns, response)
-    if read is None:
-        fit = logistic.irls(table, response)
-    else:
-        fit = _in_decimals(table, response, read, found.coef / powers, converged=found.converged)
-    _warn_of_lost_digits(fit)
-    return fit
+    return _in_decimals(table, response, read, found.coef / powers, converged=found.converged)
 
 
 def _in_decimals(X: np.ndarray, y: np.ndarray, read: exact.Read, start: np.ndarray, *, converged: bool) -> Fit:
@@ -145,23 +157,22 @@ def _in_decimals(X: np.ndarray, y: np.ndarray, read: exact.Read, start: np.ndarr
     return Fit(frozen(coef), frozen(stderr), at.residual_norm, certificate, loglik)
 
 
-def _warn_of_lost_digits(fit: Fit) -> None:
+def _complaints(fit: Fit) -> Iterator[str]:
+    """What a DigitsLost warning has to say of a fit."""
     certificate = fit.certificate
+    if np.isnan(fit.stderr).all():
+        yield "X has as many rows as columns: the residuals are zero, and no standard error can be computed (nan)."
     found = min(certificate.digits, certificate.data_digits)
     if found >= FEW_DIGITS:
         return
     if certificate.reading == "printed":
-        _warn(
+        yield (
             f"The binary floats as stored determine only {found:.1f} digits (condition {certificate.condition:.0e}). "
             "All digits shown are right for the decimals that they print as; if those were rounded before, trust "
-            f"{found:.0f} digits."
+            f"{math.floor(found)} digits."
         )
     else:
-        _warn(
+        yield (
             f"Only {found:.1f} digits are left (condition {certificate.condition:.0e}): the numbers of X and y were "
             "rounded when they were stored, and that decides the rest. Try to drop or to centre columns."
         )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, DigitsLost, stacklevel=4)

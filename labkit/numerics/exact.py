@@ -78,8 +78,7 @@ def reading(X: np.ndarray, how: str = "printed") -> Read:
     >>> reading(np.column_stack([np.ones(4), x, x**2, x**3, np.sqrt(x)])).how
     ['printed', 'printed', 'x1^2', 'x1^3', 'stored']
     """
-    if how not in ("printed", "stored"):
-        raise BadData(f"reading is {how!r}; expected 'printed' or 'stored'.")
+    known_reading(how)
     count = X.shape[1]
     found = [printed(X[:, j]) if how == "printed" else None for j in range(count)]
     short = {j: column for j, column in enumerate(found) if column is not None and np.ptp(X[:, j]) > 0}
@@ -90,6 +89,12 @@ def reading(X: np.ndarray, how: str = "printed") -> Read:
         columns.append(values)
         said.append(name)
     return Read(columns, said)
+
+
+def known_reading(how: str) -> None:
+    """Raises BadData unless it is one of the two ways to read floats."""
+    if how not in ("printed", "stored"):
+        raise BadData(f"reading is {how!r}; expected 'printed' or 'stored'.")
 
 
 def _product(column: np.ndarray, X: np.ndarray, short: dict[int, list[Fraction]]) -> tuple[str, list[Fraction]]:

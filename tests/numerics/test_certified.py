@@ -177,8 +177,19 @@ def test_what_is_no_data_is_refused_with_what_was_found_and_expected(front, X, y
 
 def test_an_unknown_reading_is_refused_for_small_and_large_data():
     for rows in (20, 9_000):
+        X, y = big(rows)
         with pytest.raises(BadData, match="expected 'printed' or 'stored'"):
-            certified_ols(*big(rows), reading="binary")
+            certified_ols(X, y, reading="binary")
+        with pytest.raises(BadData, match="expected 'printed' or 'stored'"):
+            certified_logit(X, y > 0, reading="binary")
+
+
+def test_a_warning_points_at_the_line_that_called():
+    filip = dataset("Filip")
+    for front in (certified_ols, ols):
+        with pytest.warns(DigitsLost) as caught:
+            front(filip.X, filip.y)
+        assert caught[0].filename == __file__
 
 
 def test_the_callers_arrays_stay_as_they_are_and_the_answer_may_be_changed():
