@@ -127,34 +127,44 @@ def _logit(X: object, y: object, reading: str) -> Fit:
     read = exact.reading(table, reading) if _within(table, 2 * QUICK_COST, EXACT_COLUMNS) else None
     if read is None:
         return logistic.irls(table, response)
-    columns, powers = scaled(table)
-    found = logistic.climb(columns, response)
-    return _in_decimals(table, response, read, found.coef / powers, converged=found.converged)
+    return _in_decimals(table, response, read, logistic.climb(scaled(table)[0], response))
 
 
-def _in_decimals(X: np.ndarray, y: np.ndarray, read: exact.Read, start: np.ndarray, *, converged: bool) -> Fit:
-    """Finishes in decimals; where double precision did not converge, a direction that separates strictly ends it."""
-    direction = None
-    if not converged:
-        columns, _ = scaled(X)
-        rows = columns * (2 * y - 1)[:, None]
-        direction = logistic.separating(rows)
-        if direction is not None and float((rows @ direction).min()) > 1e-6 * float(np.abs(rows).max()):
-            raise logistic.separated(X, y, direction)
-    # scores of 90 make a Hessian with entries down to 1e-39
-    kappa = logistic.record(X, y, start, steps=0).certificate.condition if converged else 1e45
-    places = 60 + math.ceil(2 * math.log10(kappa))
-    found = logistic.finished(read.columns, y, start, places=places, most_steps=12 if converged else 60)
-    if found is None and direction is not None:
-        raise logistic.separated(X, y, direction)
-    if found is None:
-        raise NotConverged("Newton's method did not converge in decimals either. Try to scale or to drop columns.")
-    coef, stderr, loglik, steps = found
+def _in_decimals(X: np.ndarray, y: np.ndarray, read: exact.Read, found: logistic.Climb) -> Fit:
+    start = found.coef / scaled(X)[1]
+    done = None
+    if found.converged and not found.doubtful:
+        kappa = logistic.record(X, y, start, steps=0).certificate.condition
+        done = logistic.finished(read.columns, y, start, places=60 + math.ceil(2 * math.log10(kappa)))
+    if done is None:
+        done = _far_out(X, y, read, start)
+    coef, stderr, loglik, steps = done
     at = logistic.record(X, y, coef, steps=steps)
     certificate = replace(
         at.certificate, method="Newton in decimals", digits=16.0, reading="printed" if read.certain else "mixed"
     )
     return Fit(frozen(coef), frozen(stderr), at.residual_norm, certificate, loglik)
+
+
+def _far_out(
+    X: np.ndarray, y: np.ndarray, read: exact.Read, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float, int]:
+    """The maximum far out of nearly separated classes; Separated if there is none.
+
+    A strict direction of the linear program proves separation. One with ties is proof only within its tolerance: then
+    Newton's method must fail to come to rest, too.
+    """
+    rows = scaled(X)[0] * (2 * y - 1)[:, None]
+    direction = logistic.separating(rows)
+    if direction is not None and float((rows @ direction).min()) > 1e-6 * float(np.abs(rows).max()):
+        raise logistic.separated(X, y, direction)
+    # scores of 90 make a Hessian with entries down to 1e-39
+    done = logistic.finished(read.columns, y, start, places=150, most_steps=60)
+    if done is not None:
+        return done
+    if direction is not None:
+        raise logistic.separated(X, y, direction)
+    raise NotConverged("Newton's method did not converge in decimals either. Try to scale or to drop columns.")
 
 
 def _complaints(fit: Fit) -> Iterator[str]:

@@ -38,6 +38,12 @@ class PivotedQR(NamedTuple):
         size = np.abs(np.diag(self.r))
         return int((size > 8 * max(self.q.shape) * U * size[0]).sum()) if size[0] > 0 else 0
 
+    @property
+    def spread(self) -> float:
+        """|r₁₁| / |rₚₚ|, below κ by little in practice; inf if the last is 0."""
+        size = np.abs(np.diag(self.r))
+        return float(size[0] / size[-1]) if size[-1] > 0 else math.inf
+
 
 def householder_qr(X: np.ndarray) -> PivotedQR:
     """QR by Householder's reflections with column pivoting (Businger and Golub, Numerische Mathematik 7, 1965).

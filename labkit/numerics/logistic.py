@@ -32,11 +32,16 @@ SMALL = 1e-9  # a step in the scores that ends Newton's method in double precisi
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """Where Newton's method ended: coefficients of scaled columns, whether its last step was small, and its steps."""
+    """Where Newton's method ended: coefficients of scaled columns, whether its last step was small, and its steps.
+
+    `doubtful`: the weights have made the Hessian so ill-conditioned that a small step may be one in the wrong direction
+    of those that are quasi-separated.
+    """
 
     coef: np.ndarray
     converged: bool
     steps: int
+    doubtful: bool = False
 
 
 def irls(X: object, y: object) -> Fit:
@@ -52,8 +57,10 @@ def irls(X: object, y: object) -> Fit:
     table, response = checked(X, y)
     columns, powers = scaled(table)
     found = climb(columns, response)
-    if not found.converged:
-        raise _no_maximum(table, response, found)
+    if not found.converged or found.doubtful:
+        problem = _no_maximum(table, response, found)
+        if not found.converged or isinstance(problem, Separated):
+            raise problem
     return record(table, response, found.coef / powers, steps=found.steps)
 
 
@@ -75,6 +82,7 @@ def climb(X: np.ndarray, y: np.ndarray, *, most_steps: int = 60) -> Climb:
         raise problem
     sign: np.ndarray = 2 * y - 1
     b = np.zeros(X.shape[1])
+    spread = householder_qr(X).spread
     for step in range(1, most_steps + 1):
         margin = sign * (X @ b)
         wrong, right = expit(-margin), expit(margin)
@@ -87,7 +95,7 @@ def climb(X: np.ndarray, y: np.ndarray, *, most_steps: int = 60) -> Climb:
         d *= _halvings(margin, sign * (X @ d))
         b = b + d
         if float(np.abs(X @ d).max()) <= SMALL * max(1.0, float(np.abs(X @ b).max())):
-            return Climb(b, True, step)
+            return Climb(b, True, step, doubtful=factor.spread > 1e6 * spread)
         if float(np.abs(X @ b).max()) > 12 * FAR:
             break
     return Climb(b, False, most_steps)
@@ -218,10 +226,18 @@ def finished(
             power = np.array([m.exp() for m in margin], dtype=object)
             wrong = 1 / (1 + power)
             hessian = (X * (power * wrong * wrong)[:, None]).T @ X
-            d = _eliminated(hessian, (X.T @ (sign * wrong))[:, None])[:, 0]
+            solved = _eliminated(hessian, (X.T @ (sign * wrong))[:, None])
+            if solved is None:
+                return None
+            d = solved[:, 0]
             b = b + d
-            if max(abs(v) for v in X @ d) <= Decimal("1e-25"):
+            change = max(abs(v) for v in X @ d)
+            if change > 10_000:
+                return None
+            if change <= Decimal("1e-25"):
                 inverse = _eliminated(hessian, _identity(len(b)))
+                if inverse is None:
+                    return None
                 stderr = [float(v.sqrt()) for v in inverse.diagonal().tolist()]
                 return np.array([float(v) for v in b]), np.array(stderr), float(sum(wrong_log(power))), step
     return None
@@ -240,13 +256,13 @@ def _identity(size: int) -> np.ndarray:
     return np.array([[Decimal(int(i == j)) for j in range(size)] for i in range(size)], dtype=object)
 
 
-def _eliminated(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The solution of matrix z = right by Gauss-Jordan elimination; a positive definite matrix needs no pivoting."""
+def _eliminated(matrix: np.ndarray, right: np.ndarray) -> np.ndarray | None:
+    """The solution of matrix z = right by Gauss-Jordan elimination, without pivoting; None if not positive definite."""
     work = np.hstack([matrix, right])
     p = len(matrix)
     for k in range(p):
         if work[k, k] <= 0:
-            raise NotConverged("The Hessian is not positive definite in decimals: the columns are dependent.")
+            return None
         work[k] = work[k] / work[k, k]
         for i in range(p):
             if i != k:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_iris
 
@@ -301,6 +301,29 @@ def test_quasi_separation_is_separation():
     x = np.array([-2.0, -1, 0, 0, 0, 1, 2])
     with pytest.raises(Separated, match=">= 0"):
         certified_logit(np.column_stack([np.ones(7), x]), [0, 0, 0, 1, 1, 1, 1])
+
+
+row = st.tuples(st.integers(-2, 2), st.integers(-2, 2), st.booleans())
+
+
+@settings(max_examples=40, deadline=None)
+@example([(1, 1, True), (-1, -2, False), (-1, -2, True), (1, 0, True)])  # Newton's steps become small, and wrong
+@given(st.lists(row, min_size=4, max_size=8))
+def test_classes_are_separated_if_and_only_if_brute_force_finds_a_plane(rows):
+    X = np.array([(1, a, b) for a, b, _ in rows], dtype=float)
+    y = np.array([label for *_, label in rows], dtype=float)
+    if np.linalg.matrix_rank(X) < 3:
+        return
+    # the directions d with signed @ d >= 0 are a cone without a line in it: an edge of it is normal to two rows
+    signed = X * (2 * y - 1)[:, None]
+    normals = [side * np.cross(a, b) for a in signed for b in signed for side in (1, -1)]
+    divided = any((signed @ d).min() >= 0 and (signed @ d).max() > 0 for d in normals)
+    if divided:
+        with pytest.raises(Separated):
+            certified_logit(X, y)
+    else:
+        coef, _ = certified_logit(X, y)
+        assert np.abs(X.T @ (y - 1 / (1 + np.exp(-X @ coef)))).max() < 1e-9
 
 
 @pytest.mark.parametrize("overlap", [1e-2, 1e-4, 1e-6, 1e-9])

@@ -23,7 +23,7 @@ def problem(seed, n=40):
     return X, y
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=seeds, C=st.floats(0.01, 10), intercept=st.booleans())
 def test_the_gap_closes_and_every_row_satisfies_the_kkt_conditions(seed, C, intercept):
     X, y = problem(seed)
