@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.numerics.digits import condition, data_digits, left, lre, scaled, worst
 from labkit.numerics.exact import exact_ols
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 1e6), st.integers(1, 12))
 def test_a_relative_error_of_ten_to_minus_k_is_k_digits(value, k):
     assert lre(value * (1 + 10.0**-k), value) == pytest.approx(k, abs=0.01)
@@ -36,6 +37,7 @@ def test_the_worst_of_a_model_is_its_smallest():
     assert worst([1.0, 2.0002], [1.0, 2.0]) == pytest.approx(4)
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e12))
 def test_the_condition_of_a_diagonal_is_the_ratio_of_its_ends(ratio):
     assert condition(np.diag([ratio, 1.0])) == pytest.approx(ratio)
@@ -50,6 +52,7 @@ def test_squaring_the_condition_costs_twice_the_digits():
     assert (left(1e5), left(1e5, squared=True)) == (10.95, 5.95)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-200, 1e200), min_size=2, max_size=5))
 def test_scaling_by_powers_of_two_is_exact_and_leaves_lengths_near_one(sizes):
     X = np.outer([3.0, 1.0, 2.0], sizes)

@@ -16,11 +16,13 @@ from labkit.numerics.exact import exact_ols, printed, reading, root, solve, stor
 small = st.integers(-50, 50)
 
 
+@settings(deadline=None)
 @given(st.decimals(-1000, 1000, places=6, allow_nan=False))
 def test_a_decimal_of_fifteen_digits_is_read_as_it_prints(value):
     assert printed(np.array([float(value)])) == [Fraction(value)]
 
 
+@settings(deadline=None)
 @given(st.floats(-1e10, 1e10))
 def test_what_is_stored_is_the_float_bit_by_bit(value):
     assert float(stored(np.array([value]))[0]) == value
@@ -34,6 +36,7 @@ def test_powers_and_products_of_decimals_are_read_as_such_in_any_order_and_howev
     assert reading(np.column_stack([x, z, x * z])).how == ["printed", "printed", "x0 x1"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_columns_of_measured_bits_are_never_taken_for_something_else(seed):
     random = np.random.default_rng(seed)
@@ -77,6 +80,7 @@ def test_the_exact_inverse_times_the_gram_matrix_is_one(seed):
     ]
 
 
+@settings(deadline=None)
 @given(st.fractions(Fraction(1, 10**40), 10**40))
 def test_a_square_root_is_right_to_the_last_bit(value):
     found = root(value)
