@@ -34,9 +34,9 @@ class PivotedQR(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """How many columns are independent of those before: |rₖₖ| above n u |r₁₁|."""
+        """How many columns are independent of those before: |rₖₖ| above 16 p u |r₁₁|, some times QR's own rounding."""
         size = np.abs(np.diag(self.r))
-        return int((size > 8 * max(self.q.shape) * U * size[0]).sum()) if size[0] > 0 else 0
+        return int((size > 16 * len(size) * U * size[0]).sum()) if size[0] > 0 else 0
 
     @property
     def spread(self) -> float:

@@ -133,6 +133,15 @@ def test_columns_that_depend_within_rounding_are_an_error_that_names_them(rows):
     assert caught.value.columns == (1, 4, 5)
 
 
+def test_a_condition_of_ten_to_the_twelve_is_solved_and_warned_of_in_large_data_too():
+    X, y = big()
+    columns = np.column_stack([X, X[:, 1] + 3e-12 * X[:, 2] ** 2])
+    with pytest.warns(DigitsLost, match="digits are left"):
+        fit = ols(columns, y)
+    assert fit.certificate.condition > 1e11
+    assert 3 < fit.certificate.data_digits < 7
+
+
 def test_a_full_set_of_dummies_beside_the_ones_is_an_error_that_names_them():
     group = np.arange(12) % 3
     X = np.column_stack([np.ones(12), group == 0, group == 1, group == 2])
