@@ -35,7 +35,7 @@ SMALLEST_SHARE = 0.01  # a hand-over below this share of the longest bar is only
 LABELLED_SHARE = 0.1  # a part narrower than this share of the axis has no room for its number
 LOWEST_MS = 0.01  # a logarithmic axis has no place for zero
 
-_LOOKS = {  # colour, hatch
+LOOKS = {  # colour, hatch
     "process start": ("#999999", ""),
     "runtime start": ("#56B4E9", "///"),
     "imports": ("#E69F00", ".."),
@@ -113,15 +113,16 @@ def _drawn(outcomes: Outcomes) -> Figure:
 
 
 def _name_rows(axes: Axes, measured: Sequence[Series]) -> None:
-    labels = [_short(words.clean(s.label)) for s in measured]
+    labels = [shorten(words.clean(s.label)) for s in measured]
     # a dollar sign in a function's label is no formula
     axes.set_yticks(range(len(measured)), labels=labels, parse_math=False)
     axes.set_ylim(len(measured) - 0.45, -0.55)
     axes.set_ylabel("series")
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+def shorten(label: str, limit: int = LONGEST_LABEL) -> str:
+    """The label, or its beginning, as an axis has room for it."""
+    return label if len(label) <= limit else label[: limit - 1] + "…"
 
 
 # --- a simulation -------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ def _draw_moments(upper: Axes, lower: Axes, s: Simulation) -> None:
     for axes in (upper, lower):
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=8.5, frameon=False, loc="upper right", ncols=2)
-        _plain(axes)
+        plain(axes)
     upper.tick_params(labelbottom=False)
     upper.set_ylim(0, 1.3 * max(1.0, *(m.environments for m in moments), *in_system))
 
@@ -202,10 +203,11 @@ def _draw_times(axes: Axes, s: Simulation) -> None:
         label = f"{100 * _SHARES[i]:g} %: {words.duration(times_ms[i] / 1000)}"
         axes.annotate(label, at, xytext=(6, -12), textcoords="offset points", fontsize=9)
     _log_ticks(axes, times_ms)
-    _plain(axes)
+    plain(axes)
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """A pale grid behind the data, and no frame."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
@@ -321,7 +323,7 @@ def _draw_bars(axes: Axes, measured: Sequence[Series]) -> list[str]:
 
 
 def _look(name: str) -> dict[str, Any]:
-    colour, hatch = _LOOKS[name]
+    colour, hatch = LOOKS[name]
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.7}
 
 
