@@ -96,8 +96,11 @@ def _outcomes_html(outcomes: Outcomes) -> str:
 
     if not any(series.cold for series in outcomes.series):
         return html.outcomes(outcomes)
-    alt = plots.alt_coldstart(outcomes)
-    return html.outcomes(outcomes) + html.figure(plots.png(plots.coldstart(outcomes)), alt, CAPTION)
+    parts = html.figure(plots.png(plots.coldstart(outcomes)), plots.alt_coldstart(outcomes), CAPTION)
+    shares = html.figure(
+        plots.png(plots.distribution(outcomes)), plots.alt_distribution(outcomes), DISTRIBUTION_CAPTION
+    )
+    return html.outcomes(outcomes) + parts + html.folded(plots.DISTRIBUTION_QUESTION, shares)
 
 
 def _loadtest_html(result: LoadTest) -> str:
@@ -145,6 +148,7 @@ ENVIRONMENTS_CAPTION = "One line per environment, from its first request to its 
 SIMULATION_CAPTION = "Left: means over short stretches of time. Right: how many requests were answered within a time."
 LOADTEST_CAPTION = "Left: means over short stretches of time. Right: times from when a request should have been sent."
 POWER_CAPTION = "Both lines are a model of CPU shares, from CPU times that were measured here."
+DISTRIBUTION_CAPTION = "A steep line varies little. An arrow is an interval without an end: too few calls for one."
 CAPTION = "Left: the parts of a cold start. Right: each dot is one call; a grid line is ten times the one before it."
 
 _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {

@@ -174,6 +174,11 @@ def lab(status: Mapping[str, object]) -> str:
     return _block(parts)
 
 
+def folded(summary: str, content: str) -> str:
+    """HTML under a summary that unfolds it."""
+    return _details(summary, content)
+
+
 def figure(png: bytes, alt: str, caption: str) -> str:
     """A PNG picture inside the page itself, with its alternative text and a caption.
 
