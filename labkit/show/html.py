@@ -52,6 +52,7 @@ _LEVEL_COLOURS = {
     "WARN": "var(--jp-warn-color1, hsl(30,90%,48%))",
     "INFO": "var(--jp-info-color1, hsl(200,70%,48%))",
 }
+TIMES = "time and bill"
 MOST_FOLDED = 1000  # lines
 MOST_UNFOLDED = 8  # rows of a table below its figure
 _TEXT = "margin:.3em 0;color:inherit;max-width:60em"
@@ -79,7 +80,7 @@ def trigger(t: Trigger) -> str:
 
 
 def outcome(o: Outcome) -> str:
-    """One call: the headline as the caption, then the result or the error, and the log."""
+    """One call: the headline as the caption, the result or the error, the log; folded, the time and the bill."""
     call = calls.call(o)
     rows = [
         ("result", _pre(call.result) + _rest(call.more)),
@@ -87,9 +88,10 @@ def outcome(o: Outcome) -> str:
         ("where", _pre(_dedented(call.where))),
         ("try", _prose(" ".join(call.advice))),
         ("log", _log(log_lines.levelled(call.log))),
-        *((label, f'<span style="opacity:.85">{_prose(value)}</span>') for label, value in call.times),
     ]
-    return _rows_table(call.headline, [(label, value) for label, value in rows if value])
+    table = _rows_table(call.headline, [(label, value) for label, value in rows if value])
+    times = "".join(_paragraph(f"{label}: {value}", small=True) for label, value in call.times)
+    return table + (_details(TIMES, times) if times else "")
 
 
 def outcomes(o: Outcomes) -> str:

@@ -144,7 +144,9 @@ def test_the_html_of_an_outcome_says_the_words_of_its_text(failed):
     words = Page(html.outcome(o)).words
     shown = text.outcome(o).replace("log:\n", "")
     assert all(
-        part.strip() in words for line in shown.split("\n") for part in re.sub("^  bill  ", "", line).split("\n")
+        part.strip() in words
+        for line in shown.split("\n")
+        for part in re.sub(r"^  (bill|init)  ", "", line).split("\n")
     )
 
 
@@ -248,3 +250,10 @@ def test_a_simulation_is_the_rows_of_its_text(simulation):
     for label, value in cards.simulation_rows(simulation):
         assert label in shown
         assert escape(value) in shown
+
+
+def test_the_time_and_the_bill_of_a_call_are_folded_below_it(outcome, cold):
+    shown = html.outcome(outcome(1, trace=cold()))
+    table, fold = shown.split("</table>")
+    assert re.search(r"^<details style=.*time and bill</summary>.*imports 40.0 ms.*USD 0.61", fold)
+    assert Page(table + "</table>").tags.count("td") == 1, "nothing but the result"
