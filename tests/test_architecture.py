@@ -61,6 +61,7 @@ MAY = {
         | {"labkit.distributions", "labkit.load", "labkit.simulation"},
         set(),
     ),
+    "pytest_plugin": ({"labkit.client", "labkit.errors", "labkit.settings"}, {"boto3", "pytest"}),
     "doctor": ({"labkit", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
     "show": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.show"} | LIVE, {"matplotlib", "numpy"}),
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
