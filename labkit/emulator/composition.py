@@ -200,7 +200,9 @@ class Composition:
             watchers={"apigateway": apis.changed, "cloudformation": apis.changed},  # a stack may have APIs
         )
         rest = Doors(self._invoker, self._registry, wire, pages, verifier)
-        front = FrontDoor(self._invoker, wire, rest, verifier, others=others, apis=apis)
+        front = FrontDoor(
+            self._invoker, wire, rest, verifier, others=others, apis=apis, proxy_prefix=self._settings.proxy_prefix
+        )
         return self._enforcement.gate(front, wire, self._registry, self._clock.now) if self._enforcement else front
 
     def _resume(self, contents: Contents) -> None:

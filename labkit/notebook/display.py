@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
+from labkit.client.address import Address
 from labkit.client.api import Api
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Trigger
@@ -136,6 +137,10 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     Simulation: {"text/plain": text.simulation, "text/html": _simulation_html, data.MIME: data.simulation},
     LoadTest: {"text/plain": text.loadtest, "text/html": _loadtest_html, data.MIME: data.loadtest},
     PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
+    Address: {
+        "text/plain": lambda address: text.address(str(address), address.link),
+        "text/html": lambda address: html.address(str(address), address.link),
+    },
     Api: {"text/plain": text.api, "text/html": html.api},
     Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},

@@ -179,3 +179,15 @@ def test_a_simulation_is_the_rows_of_its_text(simulation):
     for label, value in cards.simulation_rows(simulation):
         assert label in shown
         assert escape(value) in shown
+
+
+def test_an_address_is_a_link():
+    assert '<a href="http://127.0.0.1:80/lambda-url/a/" target="_blank"' in html.address(
+        "http://127.0.0.1:80/lambda-url/a/", ""
+    )
+
+
+def test_on_a_hub_the_link_is_the_browsers_and_the_programs_address_stands_beside_it():
+    shown = html.address("http://127.0.0.1:80/lambda-url/a/", "/user/ada/proxy/80/lambda-url/a/")
+    assert re.findall('href="([^"]*)"', shown) == ["/user/ada/proxy/80/lambda-url/a/"]
+    assert "http://127.0.0.1:80/lambda-url/a/" in shown
