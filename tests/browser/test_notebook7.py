@@ -76,7 +76,7 @@ def test_results_are_readable_in_the_dark_theme_as_in_the_light_one(lesson):
     pictured(lesson, "notebook7-light")
     light = contrasts()
     lesson.choose_theme("JupyterLab Dark")
-    lesson.page.wait_for_selector('body[data-jp-theme-light="false"]', timeout=PATIENCE_MS)
+    lesson.page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached", timeout=PATIENCE_MS)
     pictured(lesson, "notebook7-dark")
     dark = contrasts()
     assert len(light) == len(dark) > 20
