@@ -110,3 +110,19 @@ def test_tab_completes_a_function_and_an_interrupt_gives_the_prompt_back(noteboo
         if notebook.page.locator(".jp-Completer .jp-Completer-match").count():
             notebook.page.keyboard.press("Enter")
         assert re.fullmatch("%invoke hello", cell.locator(".cm-content").inner_text().strip())
+
+
+def test_a_link_of_a_hub_stays_what_it_is(notebook7, open_notebook):
+    """A frontend takes some links for files of its own, and changes them."""
+    shown = (
+        "from IPython.display import HTML\n"
+        "from labkit.show import html\n"
+        'HTML(html.address("http://127.0.0.1:80/lambda-url/a/", "/user/ada/proxy/80/lambda-url/a/"))'
+    )
+    notebook = open_notebook(notebook7, notebook7.write("link.ipynb", shown))
+    notebook.choose("Run", "runmenu:run-all")
+    link = notebook.panel.locator(f"{HTML} a")
+    link.wait_for(timeout=PATIENCE_MS)
+    notebook.wait_idle()
+    assert link.get_attribute("href") == "/user/ada/proxy/80/lambda-url/a/"
+    assert link.get_attribute("target") == "_blank"
