@@ -167,15 +167,22 @@ def test_without_the_proxys_words_another_host_is_refused(hub, notebook):
     assert requests.get(endpoint + path, headers={"Host": HUB}, timeout=PATIENCE_S).status_code == 403
 
 
-def test_a_server_that_is_killed_takes_the_lab_with_it(tmp_path):
+@pytest.fixture
+def own_hub(tmp_path):
+    """A server that the test may kill."""
     hub = Hub(tmp_path)
-    client = hub.kernel()
+    yield hub
+    hub.stop()
+
+
+def test_a_server_that_is_killed_takes_the_lab_with_it(own_hub):
+    client = own_hub.kernel()
     for cell in CELLS[:2]:
         shown(client, cell)
     shown(client, '%invoke where {"rawPath": "/"}')
-    below = psutil.Process(hub.process.pid).children(recursive=True)
+    below = psutil.Process(own_hub.process.pid).children(recursive=True)
     assert len(below) >= 3, "a kernel, an emulator and an environment should run"
-    hub.process.send_signal(signal.SIGKILL)
-    hub.process.wait()
+    own_hub.process.send_signal(signal.SIGKILL)
+    own_hub.process.wait()
     client.stop_channels()
     assert psutil.wait_procs(below, timeout=60)[1] == []
