@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
+from labkit.client.address import Address
 from labkit.client.api import Api
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Trace, Traces, Trigger
@@ -159,6 +160,10 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
     Trace: {"text/plain": text.trace, "text/html": _trace_html, data.MIME: data.trace},
     Traces: {"text/plain": text.environments, "text/html": _environments_html},
+    Address: {
+        "text/plain": lambda address: text.address(str(address), address.link),
+        "text/html": lambda address: html.address(str(address), address.link),
+    },
     Api: {"text/plain": text.api, "text/html": html.api},
     Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},
