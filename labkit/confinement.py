@@ -232,7 +232,8 @@ def obstacle(program: Path = NAMESPACE) -> str:
 def _tried(program: Path) -> str:
     with socket.create_server(("127.0.0.1", 0)) as server:
         command = [sys.executable, "-I", "-S", str(program), str(server.getsockname()[1])]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as child:
             try:
                 return _supervised(child, server)
             finally:
@@ -240,11 +241,13 @@ def _tried(program: Path) -> str:
 
 
 def _supervised(child: subprocess.Popen[bytes], server: socket.socket) -> str:
+    assert child.stdin is not None
     assert child.stdout is not None
     said = _line(child.stdout.fileno())
     if not said.isdigit():
         return said.decode() or "a process in a network namespace ended without a word"
     with closing(Listener(child.pid, int(said))) as listener:
+        child.stdin.close()
         if not _readable(listener.fd):
             return "the kernel does not tell of system calls"
         call = listener.receive()

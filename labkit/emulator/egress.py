@@ -3,7 +3,7 @@
 What listens inside is reached inside; whatever else the `rules` permit is reached by a socket from outside
 (`labkit/confinement.py`). What they do not permit fails at once, and the environment's log says why; a UDP socket that
 is only connected sends nothing yet, and the C library connects some to see where an address lies, so that fails without
-a word. One call after the other: a handler with many threads asks as often, and each answer takes milliseconds.
+a word. Rules are asked for one call after the other, a few milliseconds each.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ async def supervise(listener: Listener, rules: Rules) -> None:
             loop.remove_reader(listener.fd)
             calls.put_nowait(None)
         else:
-            if call:
+            if call and _stays_inside(call):
+                listener.go_on(call)
+            elif call:
                 calls.put_nowait(call)
 
     loop.add_reader(listener.fd, receive)
@@ -55,10 +57,12 @@ async def supervise(listener: Listener, rules: Rules) -> None:
         listener.close()
 
 
+def _stays_inside(call: Call) -> bool:
+    """Whether it is not the internet's, or for whoever listens in the namespace itself."""
+    return not call.protocol or (is_loopback(call.host) and proc.listens(call.pid, call.protocol, call.port))
+
+
 async def _decide(listener: Listener, call: Call, rules: Rules) -> None:
-    if not call.protocol or (is_loopback(call.host) and proc.listens(call.pid, call.protocol, call.port)):
-        listener.go_on(call)
-        return
     why = await rules(call.protocol, call.host, call.port)
     if not why:
         listener.let_out(call)

@@ -51,7 +51,10 @@ def leave_network() -> None:
 
 
 def be_asked_for() -> int:
-    """In the new namespace: its loopback works, and every attempt to get out goes to who reads this descriptor."""
+    """In the new namespace: its loopback works, and every attempt to get out goes to who reads this descriptor.
+
+    Close it here when the reader has it: with the last one open, whoever waits gets ENOSYS.
+    """
     import ctypes
     import fcntl
 
@@ -108,6 +111,8 @@ def main(arguments: Sequence[str]) -> str:
         leave_network()
         listener = be_asked_for()
         os.write(1, f"{listener}\n".encode())
+        os.read(0, 1)  # until it has been taken
+        os.close(listener)
         outside = socket(AF_INET, SOCK_STREAM)
         outside.connect(("127.0.0.1", int(arguments[0])))
         return outside.recv(64).decode()

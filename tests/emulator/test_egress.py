@@ -24,13 +24,15 @@ pytestmark = [
 ]
 
 PRELUDE = f"""
-import sys
+import os, sys
 sys.path.append({str(confinement.NAMESPACE.parent)!r})
 import namespace
 namespace.leave_network()
-print(namespace.be_asked_for(), flush=True)
+listener = namespace.be_asked_for()
+print(listener, flush=True)
 sys.stdin.readline()
-import errno, os, select, signal, socket, subprocess, threading
+os.close(listener)
+import errno, select, signal, socket, subprocess, threading
 
 def port(number):
     return int(sys.argv[number])
@@ -66,13 +68,17 @@ class Confined:
         listener = confinement.Listener(child.pid, int(await child.stdout.readline()))
         supervising = asyncio.create_task(supervise(listener, self._rule))
         ended = await child.communicate(b"go\n")
-        await supervising
+        await asyncio.wait([supervising])
+        self.ended_well = not supervising.cancelled() and supervising.exception() is None
         return ended
 
     async def _rule(self, protocol, host, port):
         self.asked.append((protocol, host, port))
         if port == 1:
             raise LookupError("a rule that cannot be read")
+        if port == 4:
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
         if port == 3:
             for caller in proc.descendants(self._child.pid):
                 os.kill(caller, signal.SIGKILL)
@@ -288,3 +294,14 @@ def test_a_caller_that_is_killed_while_it_waits_leaves_nothing_behind():
     with served() as port:
         run = Confined(code, port, permitted=[3, port])
     assert run.said == ["-9", "outside"]
+    assert run.ended_well
+
+
+def test_when_nobody_judges_any_more_who_waits_gets_an_error_and_no_call_waits_again():
+    with served() as port:
+        code = """
+        print(tried(greeting, "127.0.0.1", 4), tried(greeting, "127.0.0.1", port(1)))
+        """
+        run = Confined(code, port, permitted=[4, port])
+    assert run.said == ["ENOSYS ENOSYS"]
+    assert run.asked == [("tcp", "127.0.0.1", 4)]
