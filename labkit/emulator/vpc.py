@@ -21,9 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from labkit import confinement
 from labkit.emulator import network as rules
-from labkit.emulator.egress import supervise
 from labkit.emulator.registry import FunctionVersion
 from labkit.errors import InvalidParameterValue, ServicesNotStarted
 from labkit.model import VpcConfig
@@ -126,8 +124,11 @@ class Vpc:
     # --- by a namespace
 
     def _supervise(self, version: FunctionVersion, pid: int, fd: int) -> str:
+        from labkit.confinement import Listener  # a cold path, as below: most labs have no VPC
+        from labkit.emulator.egress import supervise
+
         try:
-            listener = confinement.Listener(pid, fd)
+            listener = Listener(pid, fd)
         except OSError as error:
             return f"its network namespace cannot be supervised: {error}"
         task = asyncio.create_task(supervise(listener, partial(self._obstacle, version)))
@@ -137,6 +138,8 @@ class Vpc:
 
     async def _how(self) -> str:
         if self._by is None:
+            from labkit import confinement
+
             self._by = BY_HOOK if await asyncio.to_thread(confinement.obstacle) else BY_NAMESPACE
         return self._by
 

@@ -20,6 +20,7 @@ from labkit.emulator.vpc import VARIABLE, Vpc
 from labkit.model import VpcConfig
 from labkit.settings import Settings
 from tests.emulator.test_iam_enforced import package
+from tests.emulator.test_life import EXTENSION, FOLLOW, zipped
 
 pytestmark = pytest.mark.process
 
@@ -227,6 +228,14 @@ def test_in_a_namespace_a_program_that_the_handler_starts_is_held_to_the_rules_a
 
 def test_the_hook_leaves_the_environment_in_the_network_of_all(hooked):
     assert hooked.tries("namespace", "", 0) == os.readlink("/proc/self/ns/net")
+
+
+def test_a_function_with_extensions_which_are_processes_outside_is_held_by_the_hook(lab, server):
+    content = zipped(**{"extensions/watcher": EXTENSION + FOLLOW})
+    layer = lab.boto3("lambda").publish_layer_version(LayerName="watching", Content={"ZipFile": content})
+    with made(lab, Layers=[layer["LayerVersionArn"]]) as found:
+        assert found.tries("namespace", "", 0) == os.readlink("/proc/self/ns/net")
+        assert found.tries("tcp", "127.0.0.1", server).startswith("TimeoutError")
 
 
 def test_environments_of_a_snapshot_are_in_its_namespace(confined, server):
