@@ -98,7 +98,7 @@ class Listener:
         poll.register(self.fd, select.POLLIN)
         events = poll.poll(0)
         if events and not events[0][1] & select.POLLIN:
-            raise EOFError
+            raise EOFError("nobody is left who could call")
         if not events:
             return None
         try:
@@ -225,7 +225,7 @@ def obstacle(program: Path = NAMESPACE) -> str:
         return "this is a 32-bit Python"
     try:
         return _tried(program)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, EOFError) as error:
         return f"a process in a network namespace could not be supervised: {error}"
 
 
