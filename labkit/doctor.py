@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from labkit import __version__
+from labkit import __version__, confinement
 from labkit.errors import NoScratchFolder
 from labkit.settings import Settings
 
@@ -84,6 +84,7 @@ def examine(settings: Settings | None = None) -> list[Finding]:
         *packages(),
         runtime_client(settings.runtime_client),
         *abilities(),
+        network_rules(namespace_obstacle(settings), kernel=kernel_rules_network()),
         scratch(settings.scratch_folder()),
         port(),
         leftovers(running()),
@@ -236,7 +237,7 @@ def abilities() -> list[Finding]:
     """Freezing, watching, limiting and ending a process that stands for an environment."""
     with _child("import sys; sys.stdin.read()") as child:
         findings = [freezing(child), memory_watching(child.pid), exit_watching(child.pid), limiting(child.pid)]
-    return [*findings, lifeline(), network_rules(kernel_rules_network())]
+    return [*findings, lifeline()]
 
 
 def freezing(child: subprocess.Popen[bytes]) -> Finding:
@@ -326,13 +327,21 @@ def kernel_rules_network() -> bool:
     return said.isdigit() and int(said) >= LANDLOCK_NETWORK
 
 
-def network_rules(kernel: bool) -> Finding:
-    """How far a function in a VPC is held to its security groups (runtime/network.py)."""
+def namespace_obstacle(settings: Settings) -> str:
+    """Why no function in a VPC is put into a network namespace; "" if all without extensions are."""
+    if settings.network_rules == "hook":
+        return "LABKIT_NETWORK_RULES=hook"
+    return confinement.obstacle()
+
+
+def network_rules(obstacle: str, *, kernel: bool) -> Finding:
+    """How far a function in a VPC is held to its security groups (runtime/network.py); `kernel`: by Landlock, too."""
+    landlock = "Landlock (TCP ports)" if kernel else "nothing else: the kernel has no Landlock with network rules"
     return _finding(
         "network rules",
-        kernel,
-        yes="VpcConfig: the kernel refuses TCP ports that no rule permits (Landlock), an audit hook the addresses",
-        no="VpcConfig: by an audit hook in Python only, as the kernel has no Landlock with network rules",
+        not obstacle,
+        yes="VpcConfig: enforced in a network namespace (with extensions: by an audit hook in Python)",
+        no=f"VpcConfig: enforced by an audit hook in Python and {landlock}; no network namespace: {obstacle}",
         advice="Libraries in C and programs that a handler starts may connect where its security groups forbid it.",
         without=Verdict.LIMITED,
     )

@@ -18,6 +18,7 @@ from typing import Any
 from labkit.errors import BadSetting
 
 KEY_LETTERS = string.ascii_uppercase + "234567"
+NETWORK_RULES = ("auto", "hook")
 CLIENTS = ("auto", "awslambdaric", "native", "fallback")
 
 
@@ -33,6 +34,8 @@ class Settings:
     """An environment that nobody used for this long is shut down."""
     runtime_client: str = "auto"
     """Who drives a handler, one of CLIENTS. `auto` takes awslambdaric where it is installed, else the fallback."""
+    network_rules: str = "auto"
+    """What holds functions in a VPC to their rules, one of NETWORK_RULES. `auto`: a network namespace where it can."""
     access_key_id: str = ""
     secret_access_key: str = ""
     """Every call of the API must be signed with both (SigV4); with neither set, each lab makes new ones."""
@@ -55,6 +58,10 @@ class Settings:
         settings._check()
         return settings
 
+    def variables(self) -> dict[str, str]:
+        """What tells another process these settings."""
+        return {f"LABKIT_{f.name.upper()}": str(getattr(self, f.name)) for f in fields(self)}
+
     def with_credentials(self) -> Settings:
         """These settings, with random credentials if none are set."""
         if self.access_key_id:
@@ -73,6 +80,9 @@ class Settings:
             if re.fullmatch(r"(/([\w.~%@!+-]+/)*)?", self.proxy_prefix)
             else "expected a path that begins and ends with /, such as /user/ada/",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
+            "network_rules": None
+            if self.network_rules in NETWORK_RULES
+            else f"must be one of {', '.join(NETWORK_RULES)}",
         }
         for name, problem in wrong.items():
             if problem:

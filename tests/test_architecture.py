@@ -44,6 +44,7 @@ MAY = {
     "model": (set(), set()),
     "errors": (set(), set()),
     "settings": ({"labkit.errors"}, set()),
+    "confinement": (set(), set()),
     "billing": ({"labkit.model"}, set()),
     "actions": (set(), {"msgspec"}),
     "pools": (set(), {"msgspec"}),
@@ -62,11 +63,11 @@ MAY = {
         set(),
     ),
     "pytest_plugin": ({"labkit.client", "labkit.errors", "labkit.settings"}, {"boto3", "pytest"}),
-    "doctor": ({"labkit", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
+    "doctor": ({"labkit", "labkit.confinement", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
     "show": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.show"} | LIVE, {"matplotlib", "numpy"}),
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
-        FREE | {"labkit.scheduler", "labkit.actions", "labkit.schedules", "labkit.emulator"},
+        FREE | {"labkit.scheduler", "labkit.actions", "labkit.schedules", "labkit.confinement", "labkit.emulator"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"}
         | {"cryptography", "fastjsonschema", "jsonpath_ng"},  # API Gateway
     ),

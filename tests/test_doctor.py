@@ -173,6 +173,29 @@ def test_running_processes_are_seen_with_their_command_and_parent():
     assert not doctor.is_stale(seen)
 
 
+@pytest.mark.parametrize(
+    ("obstacle", "kernel", "verdict", "said"),
+    [
+        ("", True, Verdict.OK, "enforced in a network namespace"),
+        (
+            "Operation not permitted",
+            True,
+            Verdict.LIMITED,
+            "in Python and Landlock (TCP ports); no network namespace: Op",
+        ),
+        ("Operation not permitted", False, Verdict.LIMITED, "in Python and nothing else: the kernel has no Landlock"),
+    ],
+)
+def test_it_says_what_holds_functions_to_the_network_rules(obstacle, kernel, verdict, said):
+    finding = doctor.network_rules(obstacle, kernel=kernel)
+    assert finding.verdict is verdict
+    assert said in finding.detail
+
+
+def test_who_wants_the_hook_is_told_that_this_is_the_reason():
+    assert doctor.namespace_obstacle(Settings(network_rules="hook")) == "LABKIT_NETWORK_RULES=hook"
+
+
 @pytest.mark.process
 def test_an_examination_covers_every_topic_once_and_leaves_no_process(tmp_path):
     before = set(psutil.Process().children())

@@ -45,6 +45,7 @@ def test_a_hub_says_where_its_proxy_is_and_the_setting_has_the_last_word(variabl
         ("LABKIT_ACCOUNT_CONCURRENCY", "0", "at least 1"),
         ("LABKIT_ACCOUNT_ID", "12", "12 digits"),
         ("LABKIT_RUNTIME_CLIENT", "mine", "auto, awslambdaric, native, fallback"),
+        ("LABKIT_NETWORK_RULES", "none", "auto, hook"),
         ("LABKIT_IDLE_TIMEOUT_S", "-1", "above 0"),
         ("LABKIT_ACCESS_KEY_ID", "AKIA", "go together"),
         ("LABKIT_SECRET_ACCESS_KEY", "s3cret", r"\(not shown\): .* go together"),
@@ -60,6 +61,11 @@ def test_credentials_are_made_where_none_are_set_and_differ_each_time():
     assert re.fullmatch("AKIA[A-Z2-7]{16}", one.access_key_id)
     assert len(one.secret_access_key) == 40
     assert (one.access_key_id, one.secret_access_key) != (other.access_key_id, other.secret_access_key)
+
+
+def test_another_process_gets_all_settings_by_its_variables():
+    settings = Settings("210987654321", "eu-west-1", "", 7, 1.5, "fallback", "hook", "AKIALAB", "s3cret", "/scratch")
+    assert Settings.from_environment(settings.variables()) == settings
 
 
 def test_credentials_that_are_set_stay():

@@ -39,15 +39,7 @@ class EmulatorProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,
-            env={
-                **child_variables(),
-                "LABKIT_ACCOUNT_ID": settings.account_id,
-                "LABKIT_REGION": settings.region,
-                "LABKIT_ACCESS_KEY_ID": settings.access_key_id,
-                "LABKIT_SECRET_ACCESS_KEY": settings.secret_access_key,
-                "LABKIT_ACCOUNT_CONCURRENCY": str(settings.account_concurrency),
-                "LABKIT_PROXY_PREFIX": settings.proxy_prefix,
-            },
+            env={**child_variables(), **settings.variables()},
         )
         try:
             self.endpoint = self._first_line()

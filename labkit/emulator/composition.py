@@ -123,8 +123,10 @@ class Composition:
             self._scratch,
             self.services.ask,
             lambda version: self.dispatcher.recycle(version),
+            self._platform_ports,
             endpoint=self._endpoint,
             region=settings.region,
+            namespaces=settings.network_rules == "auto",
         )
         workshop = Workshop(
             settings,
@@ -278,6 +280,11 @@ class Composition:
             *self.templates.pids(),
             *(pid for environment in self.dispatcher.environments.values() for pid in environment.pids),
         ]
+
+    def _platform_ports(self) -> Iterable[int]:
+        """Where environments reach what is Lambda's own: the Runtime API and X-Ray's daemon."""
+        ports = (environment.api_port for environment in self.dispatcher.environments.values())
+        return {*ports, *self.templates.api_ports(), self._daemon.address()[1]}
 
     async def stop(self) -> None:
         """Nothing that it started is left when this returns."""

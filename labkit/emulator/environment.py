@@ -31,7 +31,7 @@ from labkit.emulator.invocation import Invocation, Result
 from labkit.emulator.recorder import Entry, LogStream
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.run import Run
-from labkit.emulator.runtime_api import Channel, Verdict, event_message
+from labkit.emulator.runtime_api import Channel, Verdict, event_message, port_of
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.streaming import Reception
 from labkit.emulator.template import Template
@@ -171,6 +171,11 @@ class Environment:
     def moving(self) -> bool:
         """Whether there is something to watch: a process that is not frozen."""
         return self._run is not None and not self._run.frozen
+
+    @property
+    def api_port(self) -> int:
+        """Where its processes reach the Runtime API; 0 while they do not."""
+        return port_of(self._server)
 
     @property
     def pid(self) -> int | None:

@@ -74,8 +74,14 @@ class Workshop(msgspec.Struct, frozen=True):
             stream=parts.stream,
             argv=[*self._start(control=",{control}"), *parts.paths],
             variables=parts.variables,
-            obstacle="it has extensions" if parts.extensions else "",
+            obstacle=self._obstacle(parts),
         )
+
+    def _obstacle(self, parts: Parts) -> str:
+        """To a template."""
+        if parts.extensions:
+            return "it has extensions"
+        return "the native transport keeps its first address" if self.settings.runtime_client == "native" else ""
 
     def _start(self, control: str = "") -> list[str]:
         client = self.settings.runtime_client + control

@@ -28,6 +28,7 @@ Block = IPv4Network | IPv6Network
 
 EVERYTHING = "-1"
 HTTPS = 443
+HERE = {4: "127.0.0.1", 6: "::1"}
 OWN_SERVICES = ip_network("169.254.0.0/16")
 INTERNET = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 MOST_PORTS = 256
@@ -59,7 +60,14 @@ class Network(msgspec.Struct, frozen=True):
 
 
 def is_loopback(host: str) -> bool:
-    return ip_address(host.partition("%")[0]).is_loopback
+    """Whether it is this machine."""
+    return _address(host).is_loopback
+
+
+def _address(host: str) -> Address:
+    address = ip_address(host.partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    return ip_address(HERE[address.version]) if address.is_unspecified else address  # that is where it connects to
 
 
 def network_of(page: Mapping[str, Any], groups: Sequence[str]) -> Network:
@@ -82,8 +90,7 @@ def _rule(given: Mapping[str, Any]) -> Rule:
 
 def obstacle(network: Network, protocol: str, host: str, port: int, *, of_aws: bool = False) -> str:
     """Why an address is not reached; "" if it is. `of_aws`: it is the lab's own."""
-    address = ip_address(host.partition("%")[0])
-    address = getattr(address, "ipv4_mapped", None) or address
+    address = _address(host)
     if address in OWN_SERVICES:
         return ""
     if of_aws:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+LISTENING = "0A"  # a state in /proc/net/tcp
 HAS_PROC = Path("/proc/self/statm").exists()
 HAS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
@@ -99,6 +100,17 @@ def has_variable(pid: int, assignment: bytes) -> bool:
         return assignment in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
+
+
+def listens(pid: int, protocol: str, port: int) -> bool:
+    """Whether somebody in this process's network listens there, by TCP or UDP."""
+    for name in (protocol, f"{protocol}6"):
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/net/{name}").read_text("ascii").splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if int(local.rpartition(":")[2], 16) == port and (protocol == "udp" or state == LISTENING):
+                    return True
+    return False
 
 
 class Resident:

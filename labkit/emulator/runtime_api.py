@@ -274,6 +274,11 @@ class Channel(asyncio.Protocol):
         self.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
+def port_of(server: asyncio.Server | None) -> int:
+    """Where a Runtime API is served; 0 if it is not."""
+    return int(server.sockets[0].getsockname()[1]) if server and server.sockets else 0
+
+
 def _decoded(error_body: str) -> bytes:
     """The trailer's JSON; what is no base64 is taken as it is."""
     try:

@@ -27,7 +27,7 @@ from contextlib import suppress
 
 from labkit.emulator.recorder import LogStream
 from labkit.emulator.registry import FunctionVersion
-from labkit.emulator.runtime_api import Channel, Verdict
+from labkit.emulator.runtime_api import Channel, Verdict, port_of
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.streaming import Reception
 from labkit.model import LATEST
@@ -102,6 +102,10 @@ class Template:
     @property
     def pids(self) -> list[int]:
         return self._sandbox.pids if self._sandbox else []
+
+    @property
+    def api_port(self) -> int:
+        return port_of(self._server)
 
     async def settled(self) -> None:
         """Waits until it is ready, or it is clear that it will not be."""
@@ -267,3 +271,8 @@ class Templates:
         """Of their processes."""
         for template in (*self._known.values(), *self._ending.values()):
             yield from template.pids
+
+    def api_ports(self) -> Iterator[int]:
+        """Of their Runtime APIs."""
+        for template in self._known.values():
+            yield template.api_port

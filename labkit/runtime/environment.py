@@ -40,7 +40,7 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
     client_name, _, control = client_name.partition(",")
     client = CLIENTS[client_name](neighbour)
     if told := os.environ.pop("_LABKIT_VPC", ""):
-        neighbour("network").Rules(told).restrict()
+        neighbour("network").Rules(told).restrict(neighbour)
     if control:
         client.become_template(int(control), lifeline=int(fd))
     imports = neighbour("imports")

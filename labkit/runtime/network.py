@@ -1,5 +1,9 @@
 """The network rules of a function in a VPC, inside its environment: loaded for such a function only.
 
+Where the emulator says that this machine can, the process stands in a network namespace of its own from now on, and
+the kernel holds it, and all that it starts, to the rules (namespace.py). Environments that are forked from one template
+share the template's. Else, and for a function with extensions, which are processes outside, a hook does what follows.
+
 Before the process connects or sends anywhere, an audit hook asks the emulator, by a UNIX socket, whether the function's
 security groups and routes let it (`emulator/vpc.py`). If not, the call fails at once with TimeoutError, where on AWS it
 would wait for nothing, and the log says why. The hook sees what Python's `socket` does, and it is no security boundary:
@@ -18,6 +22,8 @@ from _socket import AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, getaddrinfo, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
 EVENTS = frozenset(("socket.connect", "socket.sendto", "socket.sendmsg"))
@@ -39,13 +45,32 @@ class Rules:
         self._path, self._key, self._extensions = told.split("\n")
         self._xray = os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "")
 
-    def restrict(self) -> None:
+    def restrict(self, neighbour: Callable[[str], ModuleType]) -> None:
         """From now on. A handler must reach the servers of its extensions, whose ports only they know."""
+        if not self._extensions and self._ask("how") == "namespace" and self._confine(neighbour("namespace")):
+            return
         ports = "all" if self._extensions else self._ask("ports")
         if ports != "all":
             api = int(os.environ["AWS_LAMBDA_RUNTIME_API"].rpartition(":")[2])
             keep_to_ports([api, *map(int, ports.split(",") if ports != "none" else ())])
         sys.addaudithook(self._audit)
+
+    def _confine(self, namespace: ModuleType) -> bool:
+        """False where it has to be the hook, after all; SystemExit if it ends halfway."""
+        asking = socket(AF_UNIX, SOCK_STREAM)
+        asking.connect(self._path)  # once there is a listener this would wait for the emulator to let it
+        try:
+            namespace.leave_network()
+        except OSError as error:
+            print(f"labkit: no network namespace, so that a hook keeps the rules: {error}", file=sys.stderr)  # noqa: T201
+            return False
+        listener = namespace.be_asked_for()
+        problem = self._answer(asking, f"confined {os.getpid()} {listener}")
+        asking.close()
+        os.close(listener)
+        if problem:
+            raise SystemExit(f"labkit: {problem}")
+        return True
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event in EVENTS and args[0].family in (AF_INET, AF_INET6) and args[1] is not None:
@@ -66,17 +91,20 @@ class Rules:
         asking = socket(AF_UNIX, SOCK_STREAM)
         try:
             asking.connect(self._path)
-            asking.sendall(f"{self._key} {question}\n".encode())
-            answer = b""
-            while not answer.endswith(b"\n"):
-                more = asking.recv(ANSWER_BYTES)
-                if not more:
-                    return "the emulator did not say whether it may"
-                answer += more
+            return self._answer(asking, question)
         except OSError as error:
             return f"the emulator could not be asked: {error}"
         finally:
             asking.close()
+
+    def _answer(self, asking: socket, question: str) -> str:
+        asking.sendall(f"{self._key} {question}\n".encode())
+        answer = b""
+        while not answer.endswith(b"\n"):
+            more = asking.recv(ANSWER_BYTES)
+            if not more:
+                return "the emulator did not say whether it may"
+            answer += more
         return answer.decode().rstrip("\n")
 
 

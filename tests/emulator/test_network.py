@@ -56,6 +56,7 @@ def test_inside_the_vpc_the_egress_rules_decide(rules, reached):
 def test_a_server_of_this_machine_stands_for_a_host_of_the_vpc(rules, reached):
     assert (obstacle(network(*rules), "tcp", "127.0.0.1", 5432) == "") is reached
     assert (obstacle(network(*rules), "tcp", "::ffff:127.0.0.1", 5432) == "") is reached
+    assert (obstacle(network(*rules), "tcp", "0.0.0.0", 5432) == "") is reached
 
 
 @pytest.mark.parametrize(

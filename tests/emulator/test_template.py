@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 ROLE = "arn:aws:iam::123456789012:role/r"
-CLIENTS = ("awslambdaric", "native", "fallback")
+CLIENTS = ("awslambdaric", "fallback")
 SOURCE = """
 import os, pathlib, random, time, uuid
 from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -128,6 +128,15 @@ def test_with_every_client_environments_share_what_the_init_made_and_nothing_els
     assert before[0] == before[1]
     assert before[0][0] == "before"
     assert [said[1] for said in after] == [one["pid"], other["pid"]]
+
+
+def test_with_a_client_that_keeps_its_first_address_each_environment_goes_through_its_init_and_the_log_says_so():
+    with Lab(settings=replace(Settings(), runtime_client="native")) as lab:
+        call = Snapped(lab, SOURCE)
+        assert call("meet")["pid"] > 0
+        said = call.log()
+    assert "[WARN] labkit: no snapshot" in said
+    assert "the native transport keeps its first address" in said
 
 
 def test_an_environment_begins_with_what_the_init_left_in_tmp_and_keeps_its_own(snapped):
