@@ -19,6 +19,7 @@ from labkit.errors import BadSetting
 
 KEY_LETTERS = string.ascii_uppercase + "234567"
 CLIENTS = ("auto", "awslambdaric", "native", "fallback")
+SOLUTIONS = ("attempts", "open", "locked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class Settings:
     """Every call of the API must be signed with both (SigV4); with neither set, each lab makes new ones."""
     scratch: str = ""
     """Where environments and packages live while the emulator runs; the system's temporary folder if empty."""
+    progress: str = ""
+    """The file that keeps a student's progress; `.labkit/progress.sqlite3` in the home folder if empty."""
+    solutions: str = "attempts"
+    """When `%solution` opens, one of SOLUTIONS: after two honest attempts, at once, or never."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -65,6 +70,7 @@ class Settings:
             "secret_access_key": None
             if bool(self.access_key_id) == bool(self.secret_access_key)
             else "LABKIT_ACCESS_KEY_ID and LABKIT_SECRET_ACCESS_KEY go together",
+            "solutions": None if self.solutions in SOLUTIONS else f"must be one of {', '.join(SOLUTIONS)}",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
         }
         for name, problem in wrong.items():
@@ -75,6 +81,10 @@ class Settings:
     def scratch_folder(self) -> Path:
         """A folder of this user's, not yet made."""
         return Path(self.scratch or tempfile.gettempdir()) / f"labkit-{getpass.getuser()}"
+
+    def progress_file(self) -> Path:
+        """The file of this student's progress, not yet made."""
+        return Path(self.progress).expanduser() if self.progress else Path.home() / ".labkit" / "progress.sqlite3"
 
 
 def new_key_id(kind: str) -> str:
