@@ -17,7 +17,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from labkit.lesson.run import Fact, Failure, Progress, Report
+from labkit.lesson.report import Fact, Failure, Progress, Report, rows
 from labkit.show import words
 
 NOTHING = "–"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from labkit.lesson.display import deployed, failure_lines, headline, measured, predicted, progress, show
-from labkit.lesson.run import Failure, Progress, Report
+from labkit.lesson.report import Failure, Progress, Report
 
 FUNCTION = {
     "kind": "function",
