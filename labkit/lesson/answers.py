@@ -1,9 +1,10 @@
 """Answers that a lesson can judge and nobody can read off: salted hashes of a rounded value and its neighbours.
 
-A number is rounded to `decimals` digits after the point (negative: 25300000 with -5 is 253 hundred thousands); the one
-value above and the one below it are right as well, because two correct ways of computing differ in the last digit. A
-text is compared without case and without spaces around it. The salt is the exercise's own name, so that a build is
-repeatable; the hash is slow (PBKDF2, RFC 8018), so that trying all values is work.
+A number is rounded to `decimals` digits after the point (negative ones round before it: 25300000 with -5 is 253); the
+value one unit above and the one below are right as well, because two correct ways of computing differ in the last
+digit. A text is compared without case and outer spaces; so is a count, which has no neighbours: declare it without
+`decimals`. The salt is the exercise's own name, so that a build is repeatable; the hash is slow (PBKDF2, RFC 8018), so
+that trying all values is work.
 """
 
 from __future__ import annotations
@@ -48,9 +49,8 @@ def key(value: object, salt: str, *, decimals: int | None = None) -> Key:
     if decimals is None:
         return Key(_hash(_plain(value), salt))
     middle = _units(value, decimals)
-    return Key(
-        _hash(str(middle), salt), tuple(_hash(str(n), salt) for n in sorted((middle - 1, middle + 1), key=abs)), decimals
-    )
+    near = tuple(_hash(str(n), salt) for n in (middle - 1, middle + 1))
+    return Key(_hash(str(middle), salt), near, decimals)
 
 
 def accepts(kept: Key, value: object, salt: str) -> str:

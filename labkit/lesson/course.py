@@ -51,9 +51,7 @@ def lesson_in(folder: Path) -> Lesson:
     path = folder / FACTS
     try:
         found = json.loads(path.read_text("utf-8"))
-        questions = [
-            Question(found["id"], q["id"], q["question"], q["difficulty"], q["look"]) for q in found["recap"]
-        ]
+        questions = [Question(found["id"], q["id"], q["question"], q["difficulty"], q["look"]) for q in found["recap"]]
         return Lesson(
             id=found["id"],
             folder=folder,
@@ -80,9 +78,7 @@ def course(lessons: Path) -> dict[str, Lesson]:
     return {lesson.id: lesson for lesson in found}
 
 
-def standings(
-    lessons: Mapping[str, Lesson], attempts: Sequence[Attempt], recaps: Sequence[Recalled]
-) -> list[Standing]:
+def standings(lessons: Mapping[str, Lesson], attempts: Sequence[Attempt], recaps: Sequence[Recalled]) -> list[Standing]:
     """How far a student is in each lesson."""
     passed = {(a.lesson, a.exercise) for a in attempts if a.result == Result.PASSED}
     last = {(r.lesson, r.item): r.result for r in recaps}

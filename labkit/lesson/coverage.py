@@ -48,7 +48,8 @@ class Matrix:
             if not concept.lessons:
                 found.append(f"concept {name} has no lesson")
             found += [f"concept {name}: there is no lesson {n}" for n in concept.lessons if n not in self.lessons]
-            found += [f"concept {name}: {n} is main, but no lesson of it" for n in concept.main if n not in concept.lessons]
+            odd = set(concept.main) - set(concept.lessons)
+            found += [f"concept {name}: {n} is main, but no lesson of it" for n in sorted(odd)]
         return found
 
 
@@ -57,7 +58,7 @@ def matrix(lessons: Path) -> Matrix:
     path = lessons / FILE
     try:
         found = yaml.safe_load(path.read_text("utf-8"))
-        planned = {id: Planned(**entry) for id, entry in found["lessons"].items()}
+        planned = {name: Planned(**entry) for name, entry in found["lessons"].items()}
         concepts = {
             name: Concept(entry["name"], tuple(entry["lessons"]), tuple(entry["main"]))
             for name, entry in found["concepts"].items()

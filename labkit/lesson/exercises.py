@@ -21,7 +21,7 @@ and proofs) and a message (for the student: what was found, what was expected, w
         if np.ndim(slope):
             reject("not-a-number", f"`slope` has shape {np.shape(slope)}; one number is wanted. Try float(...).")
         left = abs(x @ (y - slope * x)) / (np.linalg.norm(x) * np.linalg.norm(y))
-        require(left < 1e-9, "not-orthogonal", f"x·residuals is {left:.1g} of what it can be; at the best slope it is 0.")
+        require(left < 1e-9, "not-orthogonal", f"x·residuals is {left:.1g} of what it can be, and not 0.")
 
     @exercises.differential(
         "fit",
@@ -72,6 +72,7 @@ import ast
 import dis
 import importlib.util
 import inspect
+import re
 import sys
 import textwrap
 import traceback
@@ -88,6 +89,7 @@ from labkit.lesson import answers
 
 CODE_KINDS = ("property", "differential", "behaviour", "source")
 START = "start"
+_PLATFORM_LINE = re.compile(r"(?:START|END|REPORT|INIT_START|INIT_REPORT|LAMBDA_WARNING)\b|\s*$")
 FEWEST_WRONG = 2
 NOT_DONE_YET = "not done yet"
 
@@ -154,7 +156,13 @@ class Exercises:
         """What must hold of any right answer: an optimality condition, an identity, a finite difference."""
         return self._code("property", id, wrong, hints)
 
-    def differential(self, id: str, *, wrong: Mapping[str, str], hints: Hints | None = None) -> Callable[[Check], Check]:  # noqa: A002
+    def differential(
+        self,
+        id: str,  # noqa: A002
+        *,
+        wrong: Mapping[str, str],
+        hints: Hints | None = None,
+    ) -> Callable[[Check], Check]:
         """The student's function against a reference, on seeded random input."""
         return self._code("differential", id, wrong, hints)
 
@@ -256,14 +264,16 @@ def judge_answer(exercise: Exercise, text: str, key: answers.Key, salt: str) -> 
     """Judges a value that `%answer` got; `key` and `salt` are the lesson's."""
     said = text.strip()
     if said in ("", "..."):
-        return Verdict(exercise.id, Result.NOT_DONE, f"write your answer in the place of the dots: %answer {exercise.id} …")
+        ask = f"write your answer in the place of the dots: %answer {exercise.id} …"
+        return Verdict(exercise.id, Result.NOT_DONE, ask)
     how = answers.accepts(key, said, salt)
     if how == "right":
         return Verdict(exercise.id, Result.PASSED, f"{said} is right.")
     if how == "near":
         return Verdict(exercise.id, Result.PASSED, f"{said} is right, up to the last digit: look at your rounding.")
     if how == "no number":
-        return Verdict(exercise.id, Result.REJECTED, f"{said} is no number; a number is wanted, such as 0.5.", "no-number")
+        message = f"{said} is no number; a number is wanted, such as 0.5."
+        return Verdict(exercise.id, Result.REJECTED, message, "no-number")
     for value, message in exercise.wrong.items():
         if answers.accepts(answers.key(value, salt, decimals=key.decimals), said, salt) == "right":
             return Verdict(exercise.id, Result.REJECTED, message, value)
@@ -276,7 +286,8 @@ def judge_sentence(exercise: Exercise, text: str) -> Verdict:
     if said in ("", "..."):
         return Verdict(exercise.id, Result.NOT_DONE, f"write one sentence: %answer {exercise.id} …")
     if len(said.split()) < exercise.words and len(said) < 2 * exercise.words:  # Chinese has no spaces
-        return Verdict(exercise.id, Result.REJECTED, "One full sentence is wanted: say why, not only what.", "too-short")
+        message = "One full sentence is wanted: say why, not only what."
+        return Verdict(exercise.id, Result.REJECTED, message, "too-short")
     return Verdict(exercise.id, Result.PASSED, f"Kept. Compare it with another: %solution {exercise.id}")
 
 
@@ -328,9 +339,9 @@ def _has_blank(code: Any) -> bool:
     """Whether a function's code mentions `...`, or does nothing at all."""
     if any(const is ... or (hasattr(const, "co_code") and _has_blank(const)) for const in code.co_consts):
         return True
-    nothing = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE", "COPY_FREE_VARS"}
-    steps = list(dis.get_instructions(code))
-    return all(s.opname in nothing and (s.opname not in ("LOAD_CONST", "RETURN_CONST") or s.argval is None) for s in steps)
+    nothing = {"RESUME", "NOP", "RETURN_VALUE", "CACHE", "COPY_FREE_VARS"}
+    steps = [step for step in dis.get_instructions(code) if step.opname not in nothing]
+    return all(step.opname in ("LOAD_CONST", "RETURN_CONST") and step.argval is None for step in steps)
 
 
 class _Plain:
@@ -385,7 +396,8 @@ class _Deployed(_Plain):
 def _says_nothing(outcome: Any) -> bool:
     error = getattr(outcome, "error", None)
     if error is None:
-        return getattr(outcome, "payload", None) is None
+        printed = [line for line in outcome.log_tail.splitlines() if not _PLATFORM_LINE.match(line)]
+        return outcome.payload is None and not printed  # who prints the answer has done something
     return "ellipsis" in str(error.message)  # `return ...` is no JSON, and `...[0]` no list
 
 

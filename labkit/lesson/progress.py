@@ -103,7 +103,7 @@ class Progress:
 
     def predictions(self, lesson: str = "") -> list[Prediction]:
         """All predictions, oldest first, or one lesson's."""
-        return [Prediction(*row[:4], bool(row[4]), row[5]) for row in self._rows("predictions", lesson)]
+        return [Prediction(r[0], r[1], r[2], r[3], bool(r[4]), r[5]) for r in self._rows("predictions", lesson)]
 
     def attempts(self, lesson: str = "", exercise: str = "") -> list[Attempt]:
         found = [Attempt(*row) for row in self._rows("attempts", lesson)]
@@ -122,9 +122,7 @@ class Progress:
 
     def as_json(self) -> str:
         """Everything, as one JSON object with a list for each table."""
-        return json.dumps(
-            {name: [asdict(r) for r in self._all(name)] for name in TABLES}, indent=1, ensure_ascii=False
-        )
+        return json.dumps({name: [asdict(r) for r in self._all(name)] for name in TABLES}, indent=1, ensure_ascii=False)
 
     def as_csv(self) -> str:
         """Everything, one row a record; the first column says which table."""
@@ -144,11 +142,14 @@ class Progress:
         return was
 
     def _all(self, name: str) -> Iterable[Record]:
-        return (RECORDS[name](*row) for row in self._rows(name))
+        if name == "predictions":
+            return self.predictions()
+        return [RECORDS[name](*row) for row in self._rows(name)]
 
     def _rows(self, name: str, lesson: str = "") -> Sequence[tuple[Any, ...]]:
         where, values = ("WHERE lesson = ?", (lesson,)) if lesson else ("", ())
-        return self._do(lambda db: db.execute(f"SELECT * FROM {name} {where} ORDER BY rowid", values).fetchall())
+        wanted = f"SELECT * FROM {name} {where} ORDER BY rowid"
+        return list(self._do(lambda db: db.execute(wanted, values).fetchall()))
 
     def _do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         if self._instead is None:
@@ -170,7 +171,8 @@ class Progress:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=BUSY_S)) as db:
-        with suppress(sqlite3.OperationalError):  # a network file system may refuse; the rollback journal serves as well
+        # a network file system may refuse; the rollback journal serves as well
+        with suppress(sqlite3.OperationalError):
             db.execute("PRAGMA journal_mode=WAL")
         _prepare(db)
         with db:

@@ -13,7 +13,7 @@ from labkit.lesson.progress import Recalled
 
 STEPS = (1, 3, 7)
 LAST = 20
-UNITS = (range(0, 2), range(2, 10), range(10, 15), range(15, 20))
+UNITS = (range(2), range(2, 10), range(10, 15), range(15, 20))
 QUESTIONS = 3
 
 

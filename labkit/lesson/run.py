@@ -24,6 +24,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -89,11 +90,45 @@ def workplace(folder: Path, package: Path = PACKAGE) -> Iterator[Path]:
         yield Path(shutil.copytree(folder, Path(copy) / "lessons"))
 
 
-def find_notebook(name: str, folder: Path) -> Path:
-    """The notebook that a name means: a file, a folder that holds one, or a lesson in `folder`. Raises LabkitError."""
+def find_notebooks(name: str, folder: Path) -> list[Path]:
+    """What a name means: one notebook, or all lessons of a folder of lessons. Raises LabkitError."""
+    lessons = [path.parent for path in sorted(Path(name).glob(f"*/{source.SOURCE}"))]
+    return [_only_notebook(lesson.resolve()) for lesson in lessons] or [find_notebook(name, folder)]
+
+
+def changed(notebooks: Sequence[Path], ref: str) -> list[Path]:
+    """Those whose folder differs from a commit of git, new files included. Raises LabkitError."""
+    found = []
+    for path in notebooks:
+        place = path.resolve().parent
+        new = _git(place, "ls-files", "--others", "--exclude-standard", ".")
+        if new or _git(place, "diff", "--name-only", ref, "--", "."):
+            found.append(path)
+    return found
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as problem:
+        said = (getattr(problem, "stderr", "") or str(problem)).strip().splitlines()
+        raise LabkitError(
+            f"git cannot say what has changed in {folder}: {said[0] if said else problem}.",
+            hint="Use --changed in a clone, with a commit that is there; or name the lessons.",
+        ) from None
+
+
+def find_notebook(name: str, folder: Path, *, built: bool = True) -> Path:
+    """The notebook that a name means: a file, a folder that holds one, or a lesson in `folder`. Raises LabkitError.
+
+    With `built=False` a lesson's notebook need not be there yet.
+    """
     named = Path(name)
     if named.suffix == ".ipynb":
         return named
+    for place in () if built else (named, folder / name):
+        if (place / source.SOURCE).is_file():
+            return build.notebook_path(place.resolve() / source.SOURCE)
     if named.is_dir():
         return _only_notebook(named.resolve())
     if (folder / name).is_dir():
@@ -133,7 +168,7 @@ def run(
     timeout_s: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     at_once: int = 1,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> list[Report]:
     """Runs notebooks, so many at once; `timeout_s` is for each cell. Raises KeyboardInterrupt if interrupted."""
     with _interrupts() as interrupts:
@@ -145,7 +180,9 @@ def run(
             return reports
         one_by_one = _OneByOne(on_progress)
         with ThreadPoolExecutor(at_once) as pool:
-            waiting = [pool.submit(_unless_interrupted, path, timeout_s, one_by_one, interrupts, options) for path in notebooks]
+            waiting = [
+                pool.submit(_unless_interrupted, path, timeout_s, one_by_one, interrupts, options) for path in notebooks
+            ]
             done = [future.result() for future in waiting]
         interrupts.check()
         return [report for report in done if report is not None]

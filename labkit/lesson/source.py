@@ -25,9 +25,9 @@
     slope = (x @ y) / xx                # SOLUTION
     ```
 
-**A solution** is one line that ends in `# SOLUTION`, or lines from `# BEGIN SOLUTION` to `# END SOLUTION`. The student
-gets `slope = ...`, `return ...`, `%answer q ...`, or a line `...`; another blank stands after `# BLANK`, before the end.
-The student's version has to run from its first cell to its last, blanks and all.
+**A solution** is one line that ends in `# SOLUTION`, or lines from `# BEGIN SOLUTION` to `# END SOLUTION`. The
+student gets `slope = ...`, `return ...`, `%answer q ...`, or a line `...`; another blank stands between `# BLANK` and
+the end. The student's version has to run from its first cell to its last, blanks and all.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class LessonSource:
         """What the solved `%answer` lines say: exercise to text."""
         pattern = re.compile(r"^\s*%answer\s+(\S+)\s+(\S.*?)\s*$", re.MULTILINE)
         solved = (cell.solved for cell in self.cells if cell.kind == "code" and cell.solved != cell.blank)
-        return dict(match.groups() for text in solved for match in pattern.finditer(text))
+        return {match[1]: match[2] for text in solved for match in pattern.finditer(text)}
 
 
 def read(path: Path) -> LessonSource:

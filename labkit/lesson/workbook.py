@@ -210,7 +210,8 @@ class Workbook:
     def _key(self, name: str) -> answers.Key:
         known = self.lesson.answers
         if name not in known:
-            raise LessonUnreadable(f"The key of {name} is not in this lesson's lesson.json.", hint="Run `labkit build`.")
+            said = f"The key of {name} is not in this lesson's lesson.json."
+            raise LessonUnreadable(said, hint="Run `labkit build`.")
         return known[name]
 
     def _verdict(self, exercise: Exercise, names: Mapping[str, Any]) -> Verdict:

@@ -36,9 +36,7 @@ def proof(cells: Mapping[str, Mapping[str, Any]]) -> Proof:
         own = cells.get(name, {})
         known = Cells(tuple(own.get("blank", ())), tuple(own.get("solved", ())), str(own.get("said", "")))
         lesson = workbook.lesson
-        rows += prove(
-            exercise, known, shell.user_ns, _Among(shell), lesson.answers.get(name), f"{lesson.id}.{name}"
-        )
+        rows += prove(exercise, known, shell.user_ns, _Among(shell), lesson.answers.get(name), f"{lesson.id}.{name}")
         if any("%%function" in code for code in (*exercise.wrong, *known.blank)):
             _Among(shell)(known.solved, ())  # the emulator must hold the right one again
     return Proof(tuple(rows))

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from labkit.errors import LabkitError
-from labkit.lesson.run import Progress, find_notebook, from_wheel, lessons_folder, run, workplace
+from labkit.lesson.report import Progress
+from labkit.lesson.run import find_notebook, from_wheel, lessons_folder, run, workplace
 from labkit.show.data import MIME
 
 SHOW_FACT = f"from IPython.display import display; display({{{MIME!r}: {{'kind': 'function', 'name': 'f'}}}}, raw=True)"
