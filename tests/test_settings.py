@@ -28,6 +28,7 @@ def test_values_are_converted():
         ("LABKIT_ACCOUNT_ID", "12", "12 digits"),
         ("LABKIT_RUNTIME_CLIENT", "mine", "auto, awslambdaric, native, fallback"),
         ("LABKIT_IDLE_TIMEOUT_S", "-1", "above 0"),
+        ("LABKIT_SOLUTIONS", "shut", "attempts, open, locked"),
         ("LABKIT_ACCESS_KEY_ID", "AKIA", "go together"),
         ("LABKIT_SECRET_ACCESS_KEY", "s3cret", r"\(not shown\): .* go together"),
     ],

@@ -83,20 +83,14 @@ def show(reports: Sequence[Report], console: Console) -> None:
 
 
 def show_proofs(reports: Sequence[Report], console: Console) -> None:
-    """Prints what the checks of each lesson say to each answer, and the words for every answer judged wrongly."""
+    """Prints what the checks of each lesson say to each answer."""
     for report in reports:
         _say(console, "")
         _say(console, headline(report), style="bold" if report.ok else "bold red")
         for line in failure_lines(report.error) if report.error else ():
             _say(console, line)
-        if report.proof:
-            console.print()
-            console.print(proved(report))
-        for row in report.proof:
-            if row.get("holds") is not True:
-                _say(console, f"NOT PROVED: {_text(row.get('exercise'))}, {_text(row.get('answer'))!r}:")
-                _say(console, f"  expected {_text(row.get('expected'))}, found {_text(row.get('found'))}")
-                _say(console, f"  {_text(row.get('message'))}")
+        for line in proved(report) if report.proof else ():
+            _say(console, line)
 
 
 def headline(report: Report) -> str:
@@ -171,22 +165,23 @@ def summary(reports: Sequence[Report]) -> Table:
     return table
 
 
-def proved(report: Report) -> Table:
-    """Exercise by exercise: the solution, the blank, and every wrong answer with the diagnosis that it got."""
-    table = Table(title="Proof", title_justify="left", box=None, pad_edge=False)
-    for column in ("exercise", "answer", "must be", "is", "its message"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=2 if column == "its message" else None)
-    for row in report.proof:
-        found = _text(row.get("found"))
-        _row(
-            table,
-            _text(row.get("exercise")),
-            _first_words(_text(row.get("answer"))),
-            _text(row.get("expected")),
-            found if row.get("holds") is True else f"{found}, WRONG",
-            _text(row.get("message")),
-        )
-    return table
+def proved(report: Report) -> list[str]:
+    """A table in lines: each exercise's solution, blank and wrong answers, what each was found to be, its message."""
+    rows = [
+        [_text(row.get("exercise")), _first_words(_text(row.get("answer"))), _found(row), _text(row.get("message"))]
+        for row in report.proof
+    ]
+    rows = [["exercise", "answer", "is found to be", "with the message"], *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [
+        "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), words.clean(row[3])])
+        for row in rows
+    ]
+
+
+def _found(row: Fact) -> str:
+    found, expected = _text(row.get("found")), _text(row.get("expected"))
+    return found if row.get("holds") is True else f"{found}, NOT {expected}" if found != expected else f"{found}, AGAIN"
 
 
 def _first_words(answer: str) -> str:
