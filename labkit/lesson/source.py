@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+import yaml
 
 from labkit.errors import LessonUnreadable
 
@@ -51,6 +52,8 @@ _BEGIN, _BLANK, _END = (re.compile(rf"^\s*#+\s*{word}\s*$") for word in ("BEGIN 
 _ASSIGNMENT = re.compile(r"^(\s*[A-Za-z_][\w.\[\]\"', ]*(?:\s*:\s*[\w.\[\], ]+)?\s*=(?!=)\s*)\S.*$")
 _RETURN = re.compile(r"^(\s*(?:return|yield)\s+)\S.*$")
 _MAGIC = re.compile(r"^(\s*%(?:predict|answer|recap)\s+\S+\s+)\S.*$")
+# jupytext gives what stands in `+++` to markdown cells only
+_SECTION_OF_CODE = re.compile(r'^\+\+\+ *\{"section": *"(\w+)"\} *\n\s*(```\{code-cell\}[^\n]*\n)', re.MULTILINE)
 _INDENT = re.compile(r"^\s*")
 
 
@@ -128,8 +131,8 @@ def read(path: Path) -> LessonSource:
     """Reads a `source.md`. Raises LessonUnreadable, which says what is missing or of the wrong kind, and where."""
     try:
         text = path.read_text("utf-8")
-        notebook = jupytext.reads(text, fmt="md:myst")
-    except (OSError, UnicodeDecodeError, ValueError) as problem:
+        notebook = jupytext.reads(_SECTION_OF_CODE.sub(r"\2:section: \1\n", text), fmt="md:myst")
+    except (OSError, ValueError, yaml.YAMLError) as problem:
         raise LessonUnreadable(f"{path}: {problem}") from None
     header = header_of(notebook.metadata.get("labkit"), path)
     section, cells = "", []

@@ -60,6 +60,7 @@ def test_a_source_gives_sections_exercises_tags_and_answers(write_lesson):
         ("minutes: 75", "minutes: 75\n  colour: red", "unknown entry `colour`"),
         ("objectives: [fit a line]", "objectives: fit a line", "list of texts"),
         ("kind: lesson", "kind: exam", "one of lesson, orientation, capstone"),
+        ("minutes: 75", "minutes: {a?}", "source.md: "),
         ("labkit:", "lab:", "no header `labkit:`"),
         ("recap: []", "recap: [{question: why}]", "id, question, answer"),
     ],
