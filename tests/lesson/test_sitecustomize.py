@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from labkit.lesson.run import OFFLINE, run
+from labkit.lesson.run import OFFLINE, Options, run
 
 PROBES = {
     "a connection": "socket.create_connection(('192.0.2.1', 80), timeout=1)",
@@ -44,22 +44,21 @@ except PermissionError as refused:
 child = subprocess.run([sys.executable, "-c", "import socket; {PROBES["a look-up"]}"], capture_output=True, text=True)
 print(child.stderr.splitlines()[-1])
 """
-DEPLOYED = """%load_ext labkit
-from labkit import Lab
-lab = Lab()
-source = "import socket\\ndef handler(event, context): socket.create_connection(('192.0.2.1', 80))"
-f = lab.deploy("f", source)
-print(f.invoke().error.message)
-lab.stop()"""
 
 
 @pytest.mark.process
-def test_a_lessons_kernel_its_children_and_its_functions_stay_on_this_machine(notebook):
-    (report,) = run([notebook(LESSON, DEPLOYED)])
+def test_a_lessons_kernel_and_its_children_stay_on_this_machine(notebook):
+    (report,) = run([notebook(LESSON)])
     assert report.error is None
-    lines = "\n".join(report.texts).splitlines()
-    print(lines)
-    refused = ["192.0.2.1", "example.org", "192.0.2.1"]
-    assert [
-        host for host, line in zip(refused, lines, strict=True) if f"connection to {host} was refused" in line
-    ] == refused
+    first, second = report.texts[0].splitlines()
+    assert "connection to 192.0.2.1 was refused" in first
+    assert "connection to example.org was refused" in second
+
+
+@pytest.mark.process
+def test_a_notebook_of_ones_own_may_use_the_network(notebook):
+    (report,) = run(
+        [notebook("import sys; print('sitecustomize' in sys.modules and sys.modules['sitecustomize'].__file__)")],
+        options=Options(offline=False),
+    )
+    assert str(OFFLINE) not in report.texts[0]

@@ -1,7 +1,8 @@
 """Keeps a lesson offline: an audit hook that refuses every connection, datagram and look-up that leaves this machine.
 
 Not imported by anybody: `labkit run` puts this folder on the PYTHONPATH of a lesson's kernel, and Python imports a
-module of this name when it starts, here and in every Python that the kernel starts. It is a net for mistakes, not for
+module of this name when it starts, here and in every Python that the kernel starts. Deployed functions start without
+it: an environment has nothing of the kernel's (`-I -S`). It is a net for mistakes, not for
 malice: code that calls the operating system by other means than Python's sockets passes under it.
 """
 
