@@ -145,7 +145,7 @@ class Notebook:
     def run_all(self) -> None:
         """Chooses Run All Cells and waits until every code cell has been executed."""
         self.choose("Run", "runmenu:run-all")
-        self.page.wait_for_function(ALL_EXECUTED, timeout=PATIENCE_MS)
+        self.page.wait_for_function(ALL_EXECUTED, timeout=4 * PATIENCE_MS)  # a whole lesson
         self.wait_idle()
 
     def cell(self, text: str) -> Any:
@@ -196,6 +196,7 @@ def _environment(root: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
+        "LABKIT_PROGRESS": "progress.sqlite3",
     }
     return {**os.environ, **{name: str(root / folder) for name, folder in own.items()}, "PYTHONPATH": search_path()}
 
