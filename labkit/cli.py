@@ -62,21 +62,39 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("labkit", description="Notebook cells become serverless handlers that really run.")
     parser.add_argument("--version", action="version", version=f"labkit {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    add = commands.add_parser("run", help="run lessons without a browser and say what they did")
-    add.add_argument("lessons", nargs="*", metavar="LESSON", help=f"a lesson, a folder or a notebook ({FIRST_LESSON})")
-    add.add_argument(
-        "--timeout", type=_seconds, default=CELL_TIMEOUT_S, metavar="S", help="seconds that a cell may take (300)"
-    )
+    _add_run(commands.add_parser("run", help="run lessons without a browser and say what they did"))
     add = commands.add_parser("lab", help="open the lessons in JupyterLab")
     add.add_argument("--port", type=int, metavar="N", help="the port to listen on (8888, or the next free one)")
     add.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     commands.add_parser("serve", help="run the emulator in the foreground", add_help=False)
     add = commands.add_parser("build", help="make the notebooks of the lessons from their sources")
+    add.add_argument("lessons", nargs="*", metavar="LESSON", help="only these")
     add.add_argument("--check", action="store_true", help="change nothing; fail if a notebook is not what is built")
+    add.add_argument("--prove", action="store_true", help="run the solutions, and prove each check on wrong answers")
+    add.add_argument("--solutions", metavar="FOLDER", help="write the solved notebooks there, for teachers")
+    add = commands.add_parser("lint", help="say what the lessons owe: anatomy, concepts, alt texts, links, spelling")
+    add.add_argument("lessons", nargs="*", metavar="LESSON", help="only these")
+    add = commands.add_parser("progress", help="a student's progress: where it is, exported, deleted")
+    add.add_argument("--export", metavar="FILE", help="write it there, as .json or .csv; - prints JSON")
+    add.add_argument("--delete", action="store_true", help="delete it for good")
     add = commands.add_parser("doctor", help="say what this machine can do")
     add.add_argument("--conformance", action="store_true", help="check the emulator against what real Lambda does")
     add.add_argument("--json", metavar="FILE", help="with --conformance: write the report there; - prints it alone")
     return parser
+
+
+def _add_run(add: argparse.ArgumentParser) -> None:
+    add.add_argument("lessons", nargs="*", metavar="LESSON", help=f"a lesson, a folder or a notebook ({FIRST_LESSON})")
+    add.add_argument(
+        "--timeout", type=_seconds, default=CELL_TIMEOUT_S, metavar="S", help="seconds that a cell may take (300)"
+    )
+    add.add_argument("--solution", action="store_true", help="with every blank filled in")
+    add.add_argument(
+        "--changed", nargs="?", const="HEAD", metavar="REF", help="only lessons that differ from this commit (HEAD)"
+    )
+    add.add_argument("--jobs", type=int, metavar="N", help="so many at once (the number of processors)")
+    add.add_argument("--strict", action="store_true", help="fail if a lesson takes longer than its budget")
+    add.add_argument("--network", action="store_true", help="let the lessons reach other machines")
 
 
 def _seconds(text: str) -> float:
@@ -94,15 +112,26 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console  # each command imports what it needs: see the module's docstring
 
     from labkit.lesson import display
-    from labkit.lesson.run import find_notebook, lessons_folder, workplace
+    from labkit.lesson.run import Options, changed, find_notebooks, lessons_folder, workplace
     from labkit.lesson.run import run as run_notebooks
 
     console = Console(highlight=False)
+    options = Options(solved=arguments.solution, offline=not arguments.network)
     with workplace(lessons_folder()) as folder, display.progress(console) as on_progress:
-        notebooks = [find_notebook(name, folder) for name in arguments.lessons or [FIRST_LESSON]]
-        reports = run_notebooks(notebooks, timeout_s=arguments.timeout, on_progress=on_progress)
+        names = arguments.lessons or ([str(folder)] if arguments.changed else [FIRST_LESSON])
+        notebooks = [path for name in names for path in find_notebooks(name, folder)]
+        if arguments.changed:
+            notebooks = changed(notebooks, arguments.changed)
+        reports = run_notebooks(
+            notebooks,
+            timeout_s=arguments.timeout,
+            on_progress=on_progress,
+            at_once=arguments.jobs or min(len(notebooks), os.cpu_count() or 1) or 1,
+            options=options,
+        )
     display.show(reports, console)
-    return 0 if all(report.ok for report in reports) else 1
+    late = arguments.strict and any(report.over_budget for report in reports)
+    return 0 if all(report.ok for report in reports) and not late else 1
 
 
 def lab(arguments: argparse.Namespace) -> int:
@@ -145,15 +174,90 @@ def copy_lessons(lessons: Path, into: Path) -> Path:
 
 
 def build(arguments: argparse.Namespace) -> int:
-    """Writes the notebooks that are outdated, or with --check only names them; 1 if there are any then."""
+    """Writes what is outdated, or with --check only names it; with --prove runs and proves the checks."""
     from labkit.lesson import build as builder
-    from labkit.lesson.run import lessons_folder
+    from labkit.lesson.run import find_notebook, lessons_folder
+    from labkit.lesson.source import SOURCE
 
     folder = lessons_folder()
-    named = builder.outdated(folder) if arguments.check else builder.write(folder)
+    only = [find_notebook(name, folder, built=False).with_name(SOURCE) for name in arguments.lessons]
+    named = builder.outdated(folder, only) if arguments.check else builder.write(folder, only)
     for path in named:
         print(f"{'outdated' if arguments.check else 'built'}: {path.relative_to(folder)}")
-    return 1 if arguments.check and named else 0
+    if arguments.solutions:
+        for path in builder.write_solutions(folder, Path(arguments.solutions), only):
+            print(f"solved: {path}")
+    proved = prove(only or builder.sources(folder)) if arguments.prove else True
+    return 0 if proved and not (arguments.check and named) else 1
+
+
+def prove(sources: Sequence[Path]) -> bool:
+    """Runs the solutions, prints what each check says to each answer, and returns whether all holds."""
+    from rich.console import Console
+
+    from labkit.lesson import display
+    from labkit.lesson.build import notebook_path
+    from labkit.lesson.run import Options, run
+
+    console = Console(highlight=False)
+    notebooks = [notebook_path(source) for source in sources]
+    with display.progress(console) as on_progress:
+        reports = run(notebooks, timeout_s=CELL_TIMEOUT_S, on_progress=on_progress, options=Options(True, True))
+    display.show_proofs(reports, console)
+    return all(report.ok for report in reports)
+
+
+def lint(arguments: argparse.Namespace) -> int:
+    """Prints what the lessons owe; 1 if there is anything."""
+    from labkit.lesson.build import sources
+    from labkit.lesson.coverage import matrix
+    from labkit.lesson.lint import lint as findings_of
+    from labkit.lesson.run import find_notebook, lessons_folder
+    from labkit.lesson.source import SOURCE
+
+    folder = lessons_folder()
+    only = [find_notebook(name, folder, built=False).with_name(SOURCE) for name in arguments.lessons]
+    known = matrix(folder)
+    found = findings_of(only or sources(folder), known)
+    print(*found, sep="\n", end="\n" if found else "")
+    there = {path.parent.name[:2] for path in sources(folder)}
+    covered = [c for c in known.concepts.values() if there.issuperset(c.main or c.lessons)]
+    print(
+        f"{len(there)} of {len(known.lessons)} lessons are here, the others planned; {len(covered)} of "
+        f"{len(known.concepts)} concepts have their main lessons; {len(found)} findings."
+    )
+    return 1 if found else 0
+
+
+def progress(arguments: argparse.Namespace) -> int:
+    """Says where a student's progress is and how much, exports it, or deletes it."""
+    from labkit.lesson.progress import Progress
+    from labkit.settings import Settings
+
+    kept = Progress(Settings.from_environment(os.environ).progress_file())
+    if arguments.export:
+        text = kept.as_csv() if arguments.export.endswith(".csv") else kept.as_json() + "\n"
+        if kept.trouble is None and arguments.export == "-":
+            print(text, end="")
+        elif kept.trouble is None:
+            _write(Path(arguments.export), text)
+            print(f"Exported: {arguments.export}")
+    elif not arguments.delete:
+        print(f"{kept.path}: {len(kept.predictions())} predictions, {len(kept.attempts())} attempts, "
+              f"{len(kept.recaps())} questions recalled")  # fmt: skip
+    if kept.trouble is not None and not arguments.delete:
+        raise LabkitError(f"{kept.path} cannot be read.", hint=kept.trouble)
+    if arguments.delete:
+        print(f"{'Deleted' if kept.delete() else 'There is no'}: {kept.path}")
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as problem:
+        said = f"Cannot write {path}: {problem.strerror}."
+        raise LabkitError(said, hint="Name a file in a folder of yours.") from None
 
 
 def serve(words: list[str]) -> int:
@@ -216,6 +320,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "lab": lab,
     "serve": lambda arguments: serve([]),
     "build": build,
+    "lint": lint,
+    "progress": progress,
     "doctor": doctor,
 }
 

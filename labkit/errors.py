@@ -14,6 +14,8 @@ LabkitError
 |   |-- NotMeasured               a simulation needs times that nobody has measured yet
 |   |-- DeployFailed              the endpoint refused the function
 |   |-- InvocationFailed          only raised by `--check`
+|   |-- LessonUnreadable          a lesson's source, checks or facts are not what they should be
+|   |-- UnknownExercise           with the nearest name
 |-- MachineError                  this machine cannot do it
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
 |   |-- StateInUse  StateUnusable  ServicesNotStarted  SenderLost  NoCpuTimes
@@ -196,6 +198,19 @@ class DeployFailed(NotebookError):
 
 class InvocationFailed(NotebookError):
     hint = "The log above has the handler's own lines; %logs NAME shows all of it."
+
+
+class LessonUnreadable(NotebookError):
+    hint = "Correct the lesson's files, and run `labkit build` and `labkit lint`."
+
+
+class UnknownExercise(NotebookError):
+    hint = "%progress shows the exercises of this lesson."
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        near = nearest(name, known)
+        listed = f"this lesson has: {', '.join(known)}" if known else "this lesson has none"
+        super().__init__(f"No exercise `{name}`; {listed}.", hint=f"Did you mean `{near}`?" if near else None)
 
 
 # --- this machine -------------------------------------------------------------------------------------------

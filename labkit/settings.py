@@ -20,6 +20,7 @@ from labkit.errors import BadSetting
 KEY_LETTERS = string.ascii_uppercase + "234567"
 NETWORK_RULES = ("auto", "hook")
 CLIENTS = ("auto", "awslambdaric", "native", "fallback")
+SOLUTIONS = ("attempts", "open", "locked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Settings:
     """Where a browser finds jupyter-server-proxy, such as /user/ada/; a hub says it as JUPYTERHUB_SERVICE_PREFIX."""
     scratch: str = ""
     """Where environments and packages live while the emulator runs; the system's temporary folder if empty."""
+    progress: str = ""
+    """The file that keeps a student's progress; `.labkit/progress.sqlite3` in the home folder if empty."""
+    solutions: str = "attempts"
+    """When `%solution` opens, one of SOLUTIONS: after two honest attempts, at once, or never."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -79,6 +84,7 @@ class Settings:
             "proxy_prefix": None
             if re.fullmatch(r"(/([\w.~%@!+-]+/)*)?", self.proxy_prefix)
             else "expected a path that begins and ends with /, such as /user/ada/",
+            "solutions": None if self.solutions in SOLUTIONS else f"must be one of {', '.join(SOLUTIONS)}",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
             "network_rules": None
             if self.network_rules in NETWORK_RULES
@@ -92,6 +98,10 @@ class Settings:
     def scratch_folder(self) -> Path:
         """A folder of this user's, not yet made."""
         return Path(self.scratch or tempfile.gettempdir()) / f"labkit-{getpass.getuser()}"
+
+    def progress_file(self) -> Path:
+        """The file of this student's progress, not yet made."""
+        return Path(self.progress).expanduser() if self.progress else Path.home() / ".labkit" / "progress.sqlite3"
 
 
 def new_key_id(kind: str) -> str:

@@ -80,7 +80,7 @@ MAY = {
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},
-        {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets"},
+        {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets", "yaml"},
     ),
     "notebook": (
         FREE | SIMULATED | {"labkit.client", "labkit.show", "labkit.lesson", "labkit.notebook"},

@@ -16,6 +16,7 @@ import pytest
 from labkit import __version__, cli
 from labkit.conformance import report
 from labkit.conformance.behaviour import Behaviour, Checked, Pattern, Source, nothing_to_see
+from labkit.lesson.progress import Attempt, Progress
 from labkit.show.data import MIME
 
 LABKIT = [sys.executable, "-m", "labkit.cli"]
@@ -61,7 +62,7 @@ def test_a_misspelt_command_names_the_nearest():
 
 
 def test_a_command_like_no_other_names_them_all():
-    assert "run, lab, serve, build, doctor" in labkit("xyzzy").stderr
+    assert "run, lab, serve, build, lint, progress, doctor" in labkit("xyzzy").stderr
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan", "soon"])
@@ -254,15 +255,95 @@ def test_a_misspelt_setting_is_two_lines_and_no_traceback():
     ]
 
 
-def test_build_makes_the_notebooks_and_check_finds_what_is_outdated(tmp_path, monkeypatch, capsys):
-    lesson = tmp_path / "01-x"
-    lesson.mkdir()
-    (lesson / "source.md").write_text(
-        "---\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# X\n\n```{code-cell}\n1 + 1\n```\n"
-    )
-    monkeypatch.setattr("labkit.lesson.run.lessons_folder", lambda: tmp_path)
+SOURCE = """---
+kernelspec: {name: python3, display_name: Python 3, language: python}
+labkit:
+  id: "01"
+  title: X
+  title_zh: 某
+  minutes: 1
+  budget_s: 1
+  prerequisites: []
+  data: []
+  objectives: [check a number]
+  concepts: []
+---
+
+```{code-cell} ipython3
+:exercise: q
+
+%answer q 2  # SOLUTION
+```
+"""
+CHECKS = """from labkit.lesson.exercises import Exercises
+exercises = Exercises()
+exercises.answer("q", wrong={"1": "Too small.", "3": "Too large."})
+"""
+
+
+@pytest.fixture
+def lessons(tmp_path, monkeypatch) -> Path:
+    """A folder with one lesson, which the commands take for the course."""
+    lesson = tmp_path / "lessons" / "01-x"
+    lesson.mkdir(parents=True)
+    (lesson / "source.md").write_text(SOURCE)
+    (lesson / "checks.py").write_text(CHECKS)
+    monkeypatch.setattr("labkit.lesson.run.lessons_folder", lambda: tmp_path / "lessons")
+    return tmp_path / "lessons"
+
+
+def test_build_makes_the_notebooks_and_check_finds_what_is_outdated(lessons, capsys):
     assert cli.main(["build", "--check"]) == 1
-    assert cli.main(["build"]) == 0
+    assert cli.main(["build", "01-x"]) == 0
     assert cli.main(["build", "--check"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["outdated: 01-x/01-x.ipynb", "built: 01-x/01-x.ipynb"]
-    assert nbformat.read(lesson / "01-x.ipynb", as_version=4).cells[1].source == "1 + 1"
+    assert capsys.readouterr().out.splitlines() == [
+        "outdated: 01-x/01-x.ipynb",
+        "outdated: 01-x/lesson.json",
+        "built: 01-x/01-x.ipynb",
+        "built: 01-x/lesson.json",
+    ]
+    assert nbformat.read(lessons / "01-x" / "01-x.ipynb", as_version=4).cells[1].source == "%answer q ..."
+
+
+def test_build_writes_solutions_where_a_teacher_wants_them_and_not_beside_the_lesson(lessons, tmp_path):
+    assert cli.main(["build", "--solutions", str(tmp_path / "solved")]) == 0
+    assert nbformat.read(tmp_path / "solved" / "01-x.ipynb", as_version=4).cells[1].source == "%answer q 2"
+    assert not [path for path in lessons.rglob("*") if path.suffix == ".ipynb" and "%answer q 2" in path.read_text()]
+
+
+def test_lint_prints_each_finding_and_fails(lessons, capsys):
+    (lessons / "coverage.yaml").write_text("lessons: {}\nconcepts: {}\n")
+    assert cli.main(["lint"]) == 1
+    said = capsys.readouterr().out
+    assert "01-x: budget: coverage.yaml knows no lesson 01\n" in said
+    assert said.splitlines()[-1].endswith(f"{len(said.splitlines()) - 1} findings.")
+
+
+# --- progress --------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch) -> Progress:
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress.sqlite3"))
+    progress = Progress(tmp_path / "progress.sqlite3")
+    progress.add(Attempt("01", "q", "rejected", "1", "1", 0.0))
+    return progress
+
+
+def test_progress_is_exported_as_json_and_as_csv(kept, tmp_path, capsys):
+    assert cli.main(["progress", "--export", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["attempts"][0]["exercise"] == "q"
+    assert cli.main(["progress", "--export", str(tmp_path / "mine.csv")]) == 0
+    assert "attempts,01" in (tmp_path / "mine.csv").read_text()
+
+
+def test_progress_is_deleted_for_good(kept, capsys):
+    assert cli.main(["progress", "--delete"]) == 0
+    assert not kept.path.exists()
+    assert capsys.readouterr().out.startswith("Deleted: ")
+
+
+def test_a_progress_file_that_cannot_be_read_is_two_lines(kept, capsys):
+    kept.path.write_text("no database at all")
+    assert cli.main(["progress"]) == 1
+    assert "LABKIT_PROGRESS" in capsys.readouterr().err

@@ -47,6 +47,7 @@ def test_a_hub_says_where_its_proxy_is_and_the_setting_has_the_last_word(variabl
         ("LABKIT_RUNTIME_CLIENT", "mine", "auto, awslambdaric, native, fallback"),
         ("LABKIT_NETWORK_RULES", "none", "auto, hook"),
         ("LABKIT_IDLE_TIMEOUT_S", "-1", "above 0"),
+        ("LABKIT_SOLUTIONS", "shut", "attempts, open, locked"),
         ("LABKIT_ACCESS_KEY_ID", "AKIA", "go together"),
         ("LABKIT_SECRET_ACCESS_KEY", "s3cret", r"\(not shown\): .* go together"),
     ],

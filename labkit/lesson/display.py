@@ -17,13 +17,14 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from labkit.lesson.run import Fact, Failure, Progress, Report
+from labkit.lesson.report import Fact, Failure, Progress, Report
 from labkit.show import words
 
 NOTHING = "–"
 LONGEST_PAYLOAD = 60
 LONGEST_LINE = 60
 BAR_WIDTH = 20
+LONGEST_ANSWER = 30
 LONGEST_REQUIREMENTS = 4
 
 
@@ -76,10 +77,26 @@ def show(reports: Sequence[Report], console: Console) -> None:
             _say(console, "")
             for line in failure_lines(report.error):
                 _say(console, line)
+    if any(report.budget_s is not None for report in reports):
+        console.print()
+        console.print(summary(reports))
+
+
+def show_proofs(reports: Sequence[Report], console: Console) -> None:
+    """Prints what the checks of each lesson say to each answer."""
+    for report in reports:
+        _say(console, "")
+        _say(console, headline(report), style="bold" if report.ok else "bold red")
+        for line in failure_lines(report.error) if report.error else ():
+            _say(console, line)
+        for line in proved(report) if report.proof else ():
+            _say(console, line)
 
 
 def headline(report: Report) -> str:
     ran = f"{words.count(report.cells, 'cell')} in {report.seconds:.1f} s"
+    if report.error is None and not report.ok:
+        return f"{report.path.stem}: NOT PROVED, {ran}"
     return f"{report.path.stem}: {ran}" if report.ok else f"{report.path.stem}: FAILED after {ran}"
 
 
@@ -129,6 +146,48 @@ def measured(facts: Sequence[Fact]) -> Table:
                 cold, warm = one.get("cold"), one.get("warm")
                 _row(table, _text(one.get("label")), _median(cold), _median(warm), _ratio(cold, warm))
     return table
+
+
+def summary(reports: Sequence[Report]) -> Table:
+    """One row a lesson: its time against its budget, its checks, the cold starts that it showed."""
+    table = _table("Lessons", "lesson", "version", "time", "budget", "checks", "cold starts")
+    for report in reports:
+        budget = NOTHING if report.budget_s is None else f"{report.budget_s:g} s"
+        _row(
+            table,
+            report.path.stem + ("" if report.ok else " FAILED"),
+            "solution" if report.solved else "student",
+            f"{report.seconds:.1f} s",
+            f"{budget}, over" if report.over_budget else budget,
+            report.checked or NOTHING,
+            str(report.cold_starts),
+        )
+    return table
+
+
+def proved(report: Report) -> list[str]:
+    """A table in lines: each exercise's solution, blank and wrong answers, what each was found to be, its message."""
+    rows = [
+        [_text(row.get("exercise")), _first_words(_text(row.get("answer"))), _found(row), _text(row.get("message"))]
+        for row in report.proof
+    ]
+    rows = [["exercise", "answer", "is found to be", "with the message"], *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [
+        "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), words.clean(row[3])])
+        for row in rows
+    ]
+
+
+def _found(row: Fact) -> str:
+    found, expected = _text(row.get("found")), _text(row.get("expected"))
+    return found if row.get("holds") is True else f"{found}, NOT {expected}" if found != expected else f"{found}, AGAIN"
+
+
+def _first_words(answer: str) -> str:
+    lines = [line for line in answer.strip().splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else ""
+    return last if len(last) <= LONGEST_ANSWER else f"{last[: LONGEST_ANSWER - 1]}…"
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -4,6 +4,9 @@ How it works. nbclient talks to a kernel of *this* interpreter, whatever kernels
 `python3`; its modules are found where this process finds them. A notebook is read once and never written. Its
 outputs stay in memory, and the facts among them (`show.data`'s MIME type) go into the report.
 
+Students' own progress is left alone: a lesson that is run here has a progress file of its own, for as long as it runs.
+It is offline (`offline/sitecustomize.py`). Several lessons run at once in threads, each of which waits for its kernel.
+
 A failing lesson is a report, not an exception, so that the next one still runs. Only an interrupt (Ctrl-C, SIGTERM)
 ends the whole run: it kills the kernel, nbclient then notices a dead kernel and tidies up as after any other death,
 and only then is KeyboardInterrupt raised. Raised at once, inside nbclient's event loop, it would leave that loop
@@ -16,15 +19,18 @@ ended by themselves soon after the kernel are killed.
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +46,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat.reader import NotJSONError
 
 from labkit.errors import LabkitError, nearest
+from labkit.lesson import build, source
+from labkit.lesson.report import Fact, Failure, Progress, Report, figures_without_alt, texts
 from labkit.show import words
 from labkit.show.data import MIME
 
@@ -49,43 +57,8 @@ OUTPUT_WAIT_S = 30
 FAREWELL_S = 3.0
 """How long what a lesson started may take to end by itself once the kernel is gone."""
 
-Fact = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`done` of `total` cells have run; `line` is the next one's first line, empty once all have."""
-
-    path: Path
-    done: int
-    total: int
-    line: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a lesson stopped. `index` counts all cells of the notebook from 0; None if it was no cell's fault."""
-
-    name: str
-    value: str
-    index: int | None = None
-    line: str = ""
-    lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What running one lesson showed; `facts` are what its cells displayed for programs to read, in order."""
-
-    path: Path
-    seconds: float
-    cells: int
-    error: Failure | None = None
-    facts: tuple[Fact, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        return self.error is None
+OFFLINE = Path(__file__).with_name("offline")
+PROOF = "from labkit.notebook.proof import proof; proof(__import__('json').loads({cells!r}))"
 
 
 # --- finding ------------------------------------------------------------------------------------------------
@@ -117,11 +90,45 @@ def workplace(folder: Path, package: Path = PACKAGE) -> Iterator[Path]:
         yield Path(shutil.copytree(folder, Path(copy) / "lessons"))
 
 
-def find_notebook(name: str, folder: Path) -> Path:
-    """The notebook that a name means: a file, a folder that holds one, or a lesson in `folder`. Raises LabkitError."""
+def find_notebooks(name: str, folder: Path) -> list[Path]:
+    """What a name means: one notebook, or all lessons of a folder of lessons. Raises LabkitError."""
+    lessons = [path.parent for path in sorted(Path(name).glob(f"*/{source.SOURCE}"))]
+    return [_only_notebook(lesson.resolve()) for lesson in lessons] or [find_notebook(name, folder)]
+
+
+def changed(notebooks: Sequence[Path], ref: str) -> list[Path]:
+    """Those whose folder differs from a commit of git, new files included. Raises LabkitError."""
+    found = []
+    for path in notebooks:
+        place = path.resolve().parent
+        new = _git(place, "ls-files", "--others", "--exclude-standard", ".")
+        if new or _git(place, "diff", "--name-only", ref, "--", "."):
+            found.append(path)
+    return found
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as problem:
+        said = (getattr(problem, "stderr", "") or str(problem)).strip().splitlines()
+        raise LabkitError(
+            f"git cannot say what has changed in {folder}: {said[0] if said else problem}.",
+            hint="Use --changed in a clone, with a commit that is there; or name the lessons.",
+        ) from None
+
+
+def find_notebook(name: str, folder: Path, *, built: bool = True) -> Path:
+    """The notebook that a name means: a file, a folder that holds one, or a lesson in `folder`. Raises LabkitError.
+
+    With `built=False` a lesson's notebook need not be there yet.
+    """
     named = Path(name)
     if named.suffix == ".ipynb":
         return named
+    for place in () if built else (named, folder / name):
+        if (place / source.SOURCE).is_file():
+            return build.notebook_path(place.resolve() / source.SOURCE)
     if named.is_dir():
         return _only_notebook(named.resolve())
     if (folder / name).is_dir():
@@ -146,36 +153,103 @@ def _only_notebook(folder: Path) -> Path:
 # --- running ------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How lessons are run: with blanks filled in, with the proof of their checks, without any network."""
+
+    solved: bool = False
+    prove: bool = False
+    offline: bool = True
+
+
 def run(
     notebooks: Sequence[Path],
     *,
     timeout_s: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    at_once: int = 1,
+    options: Options = Options(),
 ) -> list[Report]:
-    """Runs notebooks one after the other; `timeout_s` is for each cell. Raises KeyboardInterrupt if interrupted."""
-    reports = []
+    """Runs notebooks, so many at once; `timeout_s` is for each cell. Raises KeyboardInterrupt if interrupted."""
     with _interrupts() as interrupts:
-        for path in notebooks:
-            reports.append(_run_one(path, timeout_s, on_progress, interrupts))
-            interrupts.check()
-    return reports
+        if at_once == 1 or len(notebooks) < 2:
+            reports = []
+            for path in notebooks:
+                reports.append(_run_one(path, timeout_s, on_progress, interrupts, options))
+                interrupts.check()
+            return reports
+        one_by_one = _OneByOne(on_progress)
+        with ThreadPoolExecutor(at_once) as pool:
+            waiting = [
+                pool.submit(_unless_interrupted, path, timeout_s, one_by_one, interrupts, options) for path in notebooks
+            ]
+            done = [future.result() for future in waiting]
+        interrupts.check()
+        return [report for report in done if report is not None]
+
+
+def _unless_interrupted(
+    path: Path,
+    timeout_s: float | None,
+    on_progress: Callable[[Progress], None],
+    interrupts: _Interrupts,
+    options: Options,
+) -> Report | None:
+    try:
+        interrupts.check()
+        return _run_one(path, timeout_s, on_progress, interrupts, options)
+    except KeyboardInterrupt:  # the main thread raises it once all have ended
+        return None
+
+
+class _OneByOne:
+    """Progress of several threads, told one at a time."""
+
+    def __init__(self, on_progress: Callable[[Progress], None]) -> None:
+        self._on_progress, self._lock = on_progress, threading.Lock()
+
+    def __call__(self, progress: Progress) -> None:
+        with self._lock:
+            self._on_progress(progress)
 
 
 def _run_one(
-    path: Path, timeout_s: float | None, on_progress: Callable[[Progress], None], interrupts: _Interrupts
+    path: Path,
+    timeout_s: float | None,
+    on_progress: Callable[[Progress], None],
+    interrupts: _Interrupts,
+    options: Options,
 ) -> Report:
     began = time.perf_counter()
-    notebook, error = _read(path)
+    notebook, error = _read(path, options)
     if notebook is None:
         return Report(path, time.perf_counter() - began, cells=0, error=error)
-    lesson = _Lesson(path, notebook, timeout_s, on_progress, interrupts)
+    lesson = _Lesson(path, notebook, timeout_s, on_progress, interrupts, options)
     error = lesson.run()
-    seconds = time.perf_counter() - began
-    return Report(path, seconds, cells=lesson.done, error=error, facts=tuple(_facts(notebook)))
+    return Report(
+        path,
+        # a proof is work of the author's machine, not of the lesson
+        seconds=(lesson.lesson_ended or time.perf_counter()) - began,
+        cells=lesson.done,
+        error=error,
+        facts=tuple(_facts(notebook)),
+        texts=texts(notebook),
+        budget_s=_budget_s(path),
+        solved=options.solved,
+        figures_without_alt=figures_without_alt(notebook),
+    )
 
 
-def _read(path: Path) -> tuple[Any, Failure | None]:
+def _budget_s(path: Path) -> float | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return float(json.loads((path.parent / build.FACTS).read_text("utf-8"))["budget_s"])
+    return None
+
+
+def _read(path: Path, options: Options) -> tuple[Any, Failure | None]:
     try:
+        if options.solved:
+            return _solved(path, options), None
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
     except FileNotFoundError:
@@ -184,10 +258,31 @@ def _read(path: Path) -> tuple[Any, Failure | None]:
         return None, Failure("NotebookUnreadable", f"Cannot read {path}: {problem.strerror or problem}.")
     except NotJSONError:
         return None, Failure("NotebookUnreadable", f"{path} is not valid JSON, so it is no notebook.")
+    except LabkitError as problem:
+        return None, Failure(type(problem).__name__, problem.message)
     except (UnicodeDecodeError, nbformat.ValidationError, AttributeError, KeyError, TypeError) as problem:
         reason = words.lines(str(problem))[0]
         return None, Failure("NotebookUnreadable", f"{path} is JSON or text, but no notebook: {reason}")
     return notebook, None
+
+
+def _solved(path: Path, options: Options) -> Any:
+    """The solution of a lesson, from its source, with the proof of its checks as a last cell if that is wanted."""
+    lesson = source.read(path.parent / source.SOURCE)
+    notebook = build.notebook(lesson, solved=True)
+    if options.prove:
+        said = lesson.answers()
+        cells = {
+            name: {"blank": _code(own, "blank"), "solved": _code(own, "solved"), "said": said.get(name, "")}
+            for name, own in lesson.exercises().items()
+        }
+        code = PROOF.format(cells=json.dumps(cells))
+        notebook.cells.append(nbformat.v4.new_code_cell(code, id="proof"))
+    return notebook
+
+
+def _code(cells: Sequence[source.Cell], version: str) -> list[str]:
+    return [getattr(cell, version) for cell in cells if cell.kind == "code"]
 
 
 def _facts(notebook: Any) -> Iterator[Fact]:
@@ -209,14 +304,18 @@ class _Lesson:
         timeout_s: float | None,
         on_progress: Callable[[Progress], None],
         interrupts: _Interrupts,
+        options: Options,
     ) -> None:
         self.path, self.notebook, self.timeout_s = path, notebook, timeout_s
+        self._options = options
+        self.lesson_ended: float | None = None
         self._on_progress, self._interrupts = on_progress, interrupts
         self.cells = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()]
         self.done = self._greeting_bytes = 0
         # Jupyter's own name for it; with the pid of this process it marks all that the lesson starts
         self.session = str(path.resolve())
-        self.manager = AsyncKernelManager(kernel_spec_manager=_ThisInterpreter(self.session), log=_quiet())
+        self._kernels = _ThisInterpreter(self.session, options.offline)
+        self.manager = AsyncKernelManager(kernel_spec_manager=self._kernels, log=_quiet())
         self.client = NotebookClient(
             notebook,
             km=self.manager,
@@ -227,12 +326,14 @@ class _Lesson:
         )
 
     def run(self) -> Failure | None:
-        self._interrupts.kernel = self.manager
+        self._interrupts.kernels.append(self.manager)
         try:
-            with tempfile.TemporaryFile() as last_words:
-                return self._run_cells(last_words)
+            with tempfile.TemporaryDirectory(prefix="labkit-progress-") as folder:
+                self._kernels.progress = str(Path(folder) / "progress.sqlite3")
+                with tempfile.TemporaryFile() as last_words:
+                    return self._run_cells(last_words)
         finally:
-            self._interrupts.kernel = None
+            self._interrupts.kernels.remove(self.manager)
             _end_processes(self.session)
 
     def _run_cells(self, last_words: IO[bytes]) -> Failure | None:
@@ -242,6 +343,8 @@ class _Lesson:
                 self._greeting_bytes = os.fstat(last_words.fileno()).st_size
                 for index, cell in self.cells:
                     self._interrupts.check()
+                    if cell.get("id") == "proof":
+                        self.lesson_ended = time.perf_counter()
                     self._tell(_first_line(cell.source))
                     self.client.execute_cell(cell, index, execution_count=self.done + 1)
                     self.done += 1
@@ -298,17 +401,22 @@ def _quiet() -> logging.Logger:
 class _ThisInterpreter(KernelSpecManager):
     """Knows one kernel: the interpreter that runs labkit."""
 
-    def __init__(self, session: str) -> None:
+    def __init__(self, session: str, offline: bool) -> None:
         super().__init__()
-        self._session = session
+        self._session, self._offline = session, offline
+        self.progress = ""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         return KernelSpec(
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             display_name="labkit",
             language="python",
-            env={"JPY_SESSION_NAME": self._session.replace("$", "$$"), "PYTHONPATH": search_path().replace("$", "$$")},
+            env={name: value.replace("$", "$$") for name, value in self._variables().items()},
         )
+
+    def _variables(self) -> dict[str, str]:
+        path = os.pathsep.join([str(OFFLINE), search_path()]) if self._offline else search_path()
+        return {"JPY_SESSION_NAME": self._session, "PYTHONPATH": path, "LABKIT_PROGRESS": self.progress}
 
 
 def search_path() -> str:
@@ -338,18 +446,18 @@ def _started_by(session: str) -> Iterator[psutil.Process]:
 
 
 class _Interrupts:
-    """Notes that someone wants the run to end, and ends the kernel, so that whoever waits for it stops waiting."""
+    """Notes that someone wants the run to end, and ends the kernels, so that whoever waits for one stops waiting."""
 
     def __init__(self) -> None:
         self.came = False
-        self.kernel: AsyncKernelManager | None = None
+        self.kernels: list[AsyncKernelManager] = []
 
     def note(self, number: int, frame: FrameType | None) -> None:
         self.came = True
-        pid = getattr(self.kernel.provisioner, "pid", None) if self.kernel else None
-        if pid:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # a kernel leads its own session
+        for kernel in list(self.kernels):
+            if pid := getattr(kernel.provisioner, "pid", None):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)  # a kernel leads its own session
 
     def check(self) -> None:
         if self.came:

@@ -16,14 +16,15 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
         return
     from labkit.notebook import display
     from labkit.notebook.completion import matcher
+    from labkit.notebook.lesson_magics import LessonMagics
     from labkit.notebook.magics import LabMagics
 
-    magics = LabMagics(ipython)
-    ipython.register_magics(magics)
+    magics, lesson = LabMagics(ipython), LessonMagics(ipython)
+    ipython.register_magics(magics, lesson)
     completer = matcher(magics)
     ipython.Completer.custom_matchers.append(completer)
     display.register(ipython)
-    setattr(ipython, _REGISTERED, (magics, completer))
+    setattr(ipython, _REGISTERED, (magics, completer, lesson))
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
@@ -32,13 +33,14 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
         return
     from labkit.notebook import display
 
-    magics, completer = getattr(ipython, _REGISTERED)
+    magics, completer, lesson = getattr(ipython, _REGISTERED)
     magics.stop()
-    for kind, names in magics.magics.items():
-        for name in names:
-            ipython.magics_manager.magics[kind].pop(name, None)
-    ipython.magics_manager.registry.pop(type(magics).__name__, None)
-    ipython.configurables.remove(magics)
+    for each in (magics, lesson):
+        for kind, names in each.magics.items():
+            for name in names:
+                ipython.magics_manager.magics[kind].pop(name, None)
+        ipython.magics_manager.registry.pop(type(each).__name__, None)
+        ipython.configurables.remove(each)
     ipython.Completer.custom_matchers.remove(completer)
     display.unregister(ipython)
     delattr(ipython, _REGISTERED)

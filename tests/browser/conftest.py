@@ -224,6 +224,7 @@ def _environment(root: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
+        "LABKIT_PROGRESS": "progress.sqlite3",
     }
     return {**os.environ, **{name: str(root / folder) for name, folder in own.items()}, "PYTHONPATH": search_path()}
 

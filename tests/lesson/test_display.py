@@ -4,12 +4,23 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from labkit.lesson.display import deployed, failure_lines, headline, measured, predicted, progress, show
-from labkit.lesson.run import Failure, Progress, Report
+from labkit.lesson.display import (
+    deployed,
+    failure_lines,
+    headline,
+    measured,
+    predicted,
+    progress,
+    proved,
+    show,
+    show_proofs,
+    summary,
+)
+from labkit.lesson.report import Failure, Progress, Report
 
 FUNCTION = {
     "kind": "function",
@@ -26,6 +37,11 @@ COLD = {"n": 5, "median_s": 0.8, "low_s": 0.7, "high_s": 0.9}
 WARM = {"n": 20, "median_s": 0.002, "low_s": 0.001, "high_s": 0.003}
 OUTCOMES = {"kind": "outcomes", "series": [{"label": "predict", "cold": COLD, "warm": WARM}]}
 LESSON = Path("01-first.ipynb")
+ROW = {"exercise": "q", "answer": "9", "expected": "9", "found": "9", "message": "Too large.", "holds": True}
+CHECKED = {
+    "kind": "checks",
+    "rows": [{"exercise": "q", "result": "passed"}, {"exercise": "r", "result": "not done yet"}],
+}
 
 
 def texts(table) -> list[tuple[str, ...]]:
@@ -76,8 +92,12 @@ def test_a_series_without_warm_calls_has_no_ratio():
 
 
 def objects(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
-    keys = st.sampled_from(sorted({*FUNCTION, *OUTCOME, *OUTCOMES, *COLD, "label", "cold", "warm", "type", "message"}))
-    kinds = st.fixed_dictionaries({"kind": st.sampled_from(["function", "outcome", "outcomes", "other"])})
+    keys = st.sampled_from(
+        sorted({*FUNCTION, *OUTCOME, *OUTCOMES, *COLD, *ROW, "rows", "label", "cold", "warm", "type", "message"})
+    )
+    kinds = st.fixed_dictionaries(
+        {"kind": st.sampled_from(["function", "outcome", "outcomes", "checks", "proof", "other"])}
+    )
     return st.builds(lambda fact, kind: {**fact, **kind}, st.dictionaries(keys, values, max_size=6), kinds)
 
 
@@ -86,9 +106,11 @@ json_values = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a loaded machine
 @given(st.lists(objects(json_values), max_size=4))
 def test_no_fact_that_a_notebook_may_hold_breaks_the_summary(facts):
-    show([Report(LESSON, 1.0, 3, facts=tuple(facts))], console := screen())
+    show([Report(LESSON, 1.0, 3, facts=tuple(facts), budget_s=2.0)], console := screen())
+    show_proofs([Report(LESSON, 1.0, 3, facts=tuple(facts))], console)
     assert "01-first: 3 cells" in said(console)
 
 
@@ -132,3 +154,30 @@ def test_progress_on_a_terminal_counts_cells_in_one_bar(line):
     assert len(shown) > 1
     assert "01-first" in shown[-2]
     assert line[:10] in shown[-1]
+
+
+def test_the_summary_sets_time_against_budget_and_counts_checks_and_cold_starts():
+    report = Report(LESSON, 4.0, 3, facts=(CHECKED, OUTCOMES), budget_s=5.0)
+    assert texts(summary([report])) == [("01-first", "student", "4.0 s", "5 s", "1 of 2 passed, 1 not done yet", "5")]
+
+
+def test_a_lesson_over_its_budget_says_so():
+    assert texts(summary([Report(LESSON, 6.0, 3, budget_s=5.0, solved=True)]))[0][1:4] == (
+        "solution",
+        "6.0 s",
+        "5 s, over",
+    )
+
+
+def test_a_proof_has_a_line_for_each_answer_and_names_what_was_judged_wrongly():
+    wrong = {**ROW, "answer": "%%function f\ndef handler(event, context): pass\n", "found": "passed", "holds": False}
+    lines = proved(Report(LESSON, 1.0, 3, facts=({"kind": "proof", "rows": [ROW, wrong]},)))
+    assert lines[1].split() == ["q", "9", "9", "Too", "large."]
+    assert "def handler(event, context): …" in lines[2]
+    assert "passed, NOT 9" in lines[2]
+
+
+def test_a_report_with_a_wrong_judgement_is_not_well():
+    bad = Report(LESSON, 1.0, 3, facts=({"kind": "proof", "rows": [{**ROW, "holds": False}]},))
+    assert not bad.ok
+    assert headline(bad).startswith("01-first: NOT PROVED")

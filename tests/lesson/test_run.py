@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,18 @@ import psutil
 import pytest
 
 from labkit.errors import LabkitError
-from labkit.lesson.run import Progress, find_notebook, from_wheel, lessons_folder, run, workplace
+from labkit.lesson import build
+from labkit.lesson.report import Progress
+from labkit.lesson.run import (
+    Options,
+    changed,
+    find_notebook,
+    find_notebooks,
+    from_wheel,
+    lessons_folder,
+    run,
+    workplace,
+)
 from labkit.show.data import MIME
 
 SHOW_FACT = f"from IPython.display import display; display({{{MIME!r}: {{'kind': 'function', 'name': 'f'}}}}, raw=True)"
@@ -260,3 +272,94 @@ def test_lessons_of_a_checkout_run_where_they_are(tmp_path):
     lesson = make_lesson(tmp_path / "lessons" / "01-first", "01-first.ipynb")
     with workplace(lesson.parent, tmp_path / "labkit") as place:
         assert place == lesson.parent
+
+
+# --- lessons ---------------------------------------------------------------
+
+
+def test_a_folder_of_lessons_means_all_of_them(write_lesson):
+    lessons = [write_lesson(name).parent for name in ("03-more", "02-line")]
+    build.write(lessons[0].parent)
+    found = find_notebooks(str(lessons[0].parent), Path("nowhere"))
+    assert [path.name for path in found] == ["02-line.ipynb", "03-more.ipynb"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    own = ["-c", "user.name=x", "-c", "user.email=x@y", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_changed_lessons_are_those_that_differ_from_a_commit_new_files_too(write_lesson):
+    paths = [write_lesson(f"0{n}-x") for n in (2, 3, 4)]
+    root = paths[0].parent.parent
+    git(root, "init")
+    git(root, "add", "-A")
+    git(root, "commit", "-m", "x")
+    paths[0].write_text("changed")
+    (paths[2].parent / "new.csv").write_text("1")
+    assert changed(paths, "HEAD") == [paths[0], paths[2]]
+
+
+def test_outside_of_a_clone_nothing_can_be_said_of_changes(write_lesson):
+    with pytest.raises(LabkitError, match="git cannot say what has changed"):
+        changed([write_lesson()], "HEAD")
+
+
+@pytest.fixture
+def built(write_lesson) -> Path:
+    path = write_lesson()
+    build.write(path.parent.parent)
+    return build.notebook_path(path)
+
+
+@pytest.mark.process
+def test_a_lesson_runs_with_its_blanks_and_its_solution_with_the_proof(built, no_process_left):
+    (blank,) = run([built])
+    assert (blank.ok, blank.budget_s, blank.checks) == (True, 6, {"q": "not done yet", "slope": "not done yet"})
+    (solved,) = run([built], options=Options(solved=True, prove=True))
+    assert solved.error is None
+    assert solved.checks == {"q": "passed", "slope": "passed"}
+    found = {(row["exercise"], row["answer"]): row["holds"] for row in solved.proof}
+    assert found["slope", "slope = 1"] and found["q", "0.9"] and found["slope", "blank"]  # noqa: PT018
+    assert not found["why", "solution"], "the small lesson has no cell for it"
+    assert no_process_left()
+
+
+@pytest.mark.process
+def test_running_a_lesson_leaves_the_students_progress_alone(notebook, monkeypatch, tmp_path):
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "mine.sqlite3"))
+    (report,) = run([notebook("%load_ext labkit", "%predict p 1", "%predict p --was 1")])
+    assert report.texts[-1] == "p: you predicted 1, it is 1: right."
+    assert not (tmp_path / "mine.sqlite3").exists()
+
+
+# each waits for the other's file, so that neither can end before both have begun
+MEET = """
+import pathlib, time
+pathlib.Path("{mine}").write_text("")
+end = time.monotonic() + 60
+while not pathlib.Path("{other}").exists() and time.monotonic() < end:
+    time.sleep(0.01)
+assert pathlib.Path("{other}").exists()
+"""
+
+
+@pytest.mark.process
+def test_several_lessons_run_at_once_and_are_reported_in_order(notebook, no_process_left):
+    a = notebook(MEET.format(mine="a", other="b"), name="one.ipynb")
+    b = notebook(MEET.format(mine="b", other="a"), name="two.ipynb")
+    seen: list[Progress] = []
+    reports = run([a, b], at_once=2, on_progress=seen.append)
+    assert [(r.path, r.error) for r in reports] == [(a, None), (b, None)]
+    assert sorted(p.path.name for p in seen if p.done == 1) == ["one.ipynb", "two.ipynb"]
+    assert no_process_left()
+
+
+@pytest.mark.process
+def test_an_interrupt_ends_all_lessons_that_run_at_once(notebook, no_process_left):
+    interrupt = f"import os, select; os.kill({os.getpid()}, {int(signal.SIGINT)}); select.select([], [], [], 60)"
+    waiting = notebook("import select; select.select([], [], [], 60)\nopen('survived', 'w')", name="wait.ipynb")
+    with pytest.raises(KeyboardInterrupt):
+        run([waiting, notebook(interrupt), waiting], at_once=2)
+    assert not (waiting.parent / "survived").exists()
+    assert no_process_left()

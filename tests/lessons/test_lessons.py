@@ -1,19 +1,36 @@
-"""Every lesson: built from its source, and run from its first cell to its last."""
+"""Every lesson: built from its source, linted, run with blanks and solved, and each of its checks proved.
+
+A lesson is run three times, two at once: solved, with the proof; and twice as a student gets it.
+"""
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from labkit.lesson import build
-from labkit.lesson.run import run
+from labkit.lesson.coverage import matrix
+from labkit.lesson.display import proved
+from labkit.lesson.exercises import declared
+from labkit.lesson.lint import lint
+from labkit.lesson.report import Report
+from labkit.lesson.run import Options, run
 
 LESSONS = Path(__file__).parent.parent.parent / "lessons"
-NOTEBOOKS = [build.notebook_path(source) for source in build.sources(LESSONS)]
+SOURCES = build.sources(LESSONS)
+NOTEBOOKS = [build.notebook_path(source) for source in SOURCES]
+EXERCISES = [
+    (source.parent.name, name)
+    for source in SOURCES
+    if (source.parent / build.CHECKS).is_file()
+    for name in declared(source.parent / build.CHECKS)
+]
+MOST_SKLEARN_COLD_STARTS = 6
+CELL_TIMEOUT_S = 300
 
 
 def ids(path: Path) -> str:
@@ -46,45 +63,97 @@ def test_no_line_of_code_is_too_wide_for_a_zoomed_notebook(path):
     assert [line for cell in cells for line in cell.source.splitlines() if len(line) > 84] == []
 
 
+def test_the_linter_finds_nothing():
+    assert [str(finding) for finding in lint(SOURCES, matrix(LESSONS))] == []
+
+
+# --- run ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory) -> dict[str, tuple[Report, Report, Report]]:
+    """Of each lesson, in copies of its folder: solved and proved, as a student gets it, and that once more."""
+    copies = []
+    for _ in range(3):
+        place = tmp_path_factory.mktemp("lessons") / "lessons"
+        shutil.copytree(LESSONS, place)
+        copies.append([place / path.relative_to(LESSONS) for path in NOTEBOOKS])
+    solved = run(copies[0], timeout_s=CELL_TIMEOUT_S, at_once=2, options=Options(solved=True, prove=True))
+    blank = run([*copies[1], *copies[2]], timeout_s=CELL_TIMEOUT_S, at_once=2)
+    half = len(NOTEBOOKS)
+    return {path.stem: (solved[i], blank[i], blank[half + i]) for i, path in enumerate(NOTEBOOKS)}
+
+
 @pytest.mark.process
-def test_the_orientation_lesson_deploys_predicts_and_measures(tmp_path):
-    lesson = tmp_path / "00-orientation.ipynb"
-    lesson.write_bytes((LESSONS / "00-orientation" / "00-orientation.ipynb").read_bytes())
-    (report,) = run([lesson], timeout_s=120, on_progress=lambda progress: None)
-    assert report.ok, report.error
-    deployed = {fact["name"] for fact in report.facts if fact["kind"] == "function"}
-    assert deployed == {"hello", "predict_pickle", "predict_json", "predict_http"}
-    answers = {f["function"]: f["payload"] for f in report.facts if f["kind"] == "outcome" and f["status"] == "success"}
-    assert json.dumps(answers["predict_pickle"])[:40] == json.dumps(answers["predict_json"])[:40]
-    errors = [fact["error"]["type"] for fact in report.facts if fact["kind"] == "outcome" and fact["error"]]
+@pytest.mark.xdist_group("lessons")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_lesson_runs_solved_and_every_check_passes(reports, path):
+    solved = reports[path.stem][0]
+    assert solved.error is None
+    assert set(solved.checks.values()) <= {"passed"}, solved.checks
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("lessons")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_lesson_runs_with_its_blanks_and_every_check_says_not_done_yet(reports, path):
+    blank = reports[path.stem][1]
+    assert blank.error is None
+    assert set(blank.checks.values()) <= {"not done yet"}, blank.checks
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("lessons")
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids="/".join)
+def test_a_check_tells_the_solution_the_blank_and_each_wrong_answer_apart(reports, lesson, exercise):
+    solved = reports[lesson][0]
+    rows = [row for row in solved.proof if row["exercise"] == exercise]
+    print("\n".join(proved(solved)))  # with -rP or -s: the table
+    wrong = declared(LESSONS / lesson / build.CHECKS)[exercise].wrong
+    assert [row["answer"] for row in rows] == ["solution", "blank", *wrong]
+    assert [row for row in rows if not row["holds"]] == []
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("lessons")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_two_runs_give_the_same_text(reports, path):
+    _, first, second = reports[path.stem]
+    assert first.texts == second.texts
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("lessons")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_every_figure_has_an_alt_text(reports, path):
+    assert [report.figures_without_alt for report in reports[path.stem]] == [0, 0, 0]
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("lessons")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_lesson_starts_few_environments_that_import_scikit_learn(reports, path):
+    """Each takes a second: this is what holds a lesson's budget on any machine. Seconds are in `labkit run`'s table."""
+    facts = reports[path.stem][0].facts
+    heavy = {
+        f["name"] for f in facts if f["kind"] == "function" and any("scikit-learn" in r for r in f["requirements"])
+    }
+    calls = sum(f["kind"] == "outcome" and f["function"] in heavy and f["cold"] is True for f in facts)
+    series = [s for f in facts if f["kind"] == "outcomes" for s in f["series"] if s["label"] in heavy and s["cold"]]
+    assert calls + sum(s["cold"]["n"] for s in series) <= MOST_SKLEARN_COLD_STARTS
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("lessons")
+def test_the_orientation_lesson_deploys_predicts_and_measures(reports):
+    facts = reports["00-orientation"][1].facts
+    deployed = {fact["name"] for fact in facts if fact["kind"] == "function"}
+    assert deployed == {"hello", "predict_pickle", "predict_json", "predict_http", "greet"}
+    answers = {f["function"]: f["payload"] for f in facts if f["kind"] == "outcome" and f["status"] == "success"}
+    for one, other in zip(*(answers[f"predict_{way}"]["predictions"] for way in ("pickle", "json")), strict=True):
+        assert one == pytest.approx(other, rel=1e-12)
+    errors = [fact["error"]["type"] for fact in facts if fact["kind"] == "outcome" and fact["error"]]
     assert errors == ["TypeError"]
-    (measured,) = [fact for fact in report.facts if fact["kind"] == "outcomes"]
+    (measured,) = [fact for fact in facts if fact["kind"] == "outcomes"]
     cold = {s["label"]: s["cold"]["median_s"] for s in measured["series"]}
     assert cold["predict_pickle"] > 2 * cold["predict_json"]
-
-
-@pytest.mark.process
-def test_the_text_of_two_runs_is_the_same_but_for_timings(tmp_path):
-    """Numbers with a unit of time, memory or a share, and what is computed from them, may move; nothing else."""
-    first, second = (texts(executed(tmp_path / str(n))) for n in range(2))
-    assert first == second
-
-
-def executed(folder: Path) -> nbformat.NotebookNode:
-    from nbclient import NotebookClient
-
-    folder.mkdir()
-    notebook = nbformat.read(LESSONS / "00-orientation" / "00-orientation.ipynb", as_version=4)
-    return NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
-
-
-def texts(notebook: nbformat.NotebookNode) -> list[str]:
-    found = []
-    for cell in notebook.cells:
-        if "%coldstart" in cell.source:
-            continue
-        for output in cell.get("outputs", ()):
-            text = output.get("text") or output.get("evalue") or output["data"]["text/plain"]
-            text = re.sub(r"^(\w+ · \w+) · .*$", r"\1", text, flags=re.MULTILINE)
-            found.append(re.sub(r"^  (init|bill)  .*$", r"  \1", text, flags=re.MULTILINE))
-    return found
