@@ -15,6 +15,7 @@ LabkitError
 |   |-- DeployFailed              the endpoint refused the function
 |   |-- InvocationFailed          only raised by `--check`
 |-- MachineError                  this machine cannot do it
+|   |-- MissingWidgets            a widget's package is not installed; it says what shows the same
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
 |   |-- StateInUse  StateUnusable  ServicesNotStarted  SenderLost  NoCpuTimes
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
@@ -203,6 +204,16 @@ class InvocationFailed(NotebookError):
 
 class MachineError(LabkitError):
     hint = "`labkit doctor` says what this machine can do."
+
+
+class MissingWidgets(MachineError):
+    hint = "Everything that a widget shows can be had without one."
+
+    def __init__(self, what: str, package: str, *, instead: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed here.",
+            hint=f"Install it with `pip install {package}` and restart the kernel. {instead}",
+        )
 
 
 class BadSetting(MachineError):
