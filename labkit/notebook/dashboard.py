@@ -17,6 +17,7 @@ from labkit.client import Lab
 from labkit.client.watch import Watcher
 from labkit.errors import MissingWidgets
 from labkit.life import Picture
+from labkit.notebook.live import OUTPUTS
 from labkit.show import life
 
 BETWEEN_S = 0.5
@@ -64,6 +65,7 @@ class Dashboard:
         self._watcher.look()
         picture = self._watcher.life.picture(over=over)
         self._widget.picture = life.html(picture)
+        OUTPUTS.add()  # one message, and nothing of the cell that may be running
         return picture
 
     def _run(self) -> None:
