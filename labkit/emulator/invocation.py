@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from labkit.emulator.recorder import Entry
@@ -13,7 +14,11 @@ from labkit.model import Trace
 
 @dataclass(slots=True)
 class Invocation:
-    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once."""
+    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once.
+
+    `early` hears what the handler's answer is, and whether it failed, before its trace is made: whoever waits for
+    nothing but that need not wait for the bookkeeping.
+    """
 
     request_id: str
     version: FunctionVersion
@@ -25,6 +30,7 @@ class Invocation:
     client_context: str = ""
     trace_id: str = ""
     stream: ResponseStream | None = None  # of a caller that wants the response piece by piece
+    early: Callable[[Invocation, bytes, bool], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

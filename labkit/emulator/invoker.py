@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -68,6 +69,7 @@ class How(TypedDict, total=False):
     trace_id: str
     request_id: str
     stream: ResponseStream | None
+    early: Callable[[Invocation, bytes, bool], None] | None
 
 
 class Invoker:
@@ -108,8 +110,12 @@ class Invoker:
         trace_id: str = "",
         request_id: str = "",
         stream: ResponseStream | None = None,
+        early: Callable[[Invocation, bytes, bool], None] | None = None,
     ) -> Begun:
-        """Sets an invocation going, as `invoke` does, and does not wait for it; its future may raise ServiceErrors."""
+        """Sets an invocation going, as `invoke` does, and does not wait for it; its future may raise ServiceErrors.
+
+        `early` is Invocation's.
+        """
         version = self._registry.serving(reference)
         _check(payload, kind, client_context)
         request_id = request_id or self._new_id()
@@ -131,6 +137,7 @@ class Invoker:
             client_context=_decoded(client_context),
             trace_id=continued(header, version.config.name),
             stream=stream,
+            early=early,
         )
         if kind == InvocationType.EVENT:
             self._queue.put(invocation)
