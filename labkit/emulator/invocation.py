@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from labkit.emulator.recorder import Entry
 from labkit.emulator.registry import FunctionVersion
@@ -12,8 +13,7 @@ from labkit.emulator.streaming import ResponseStream
 from labkit.model import Trace
 
 
-@dataclass(slots=True)
-class Invocation:
+class Invocation(msgspec.Struct):
     """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once.
 
     `early` hears what the handler's answer is, and whether it failed, before its trace is made: whoever waits for
@@ -33,8 +33,7 @@ class Invocation:
     early: Callable[[Invocation, bytes, bool], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     payload: bytes
     failed: bool
     entry: Entry

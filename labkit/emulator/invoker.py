@@ -12,7 +12,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import msgspec
@@ -41,8 +40,7 @@ LOOP = (
 CLIENT_CONTEXT_BYTES = 3583  # the API's limit, in base64
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the caller of Invoke gets. `result` is None for Event and DryRun."""
 
     status: int
@@ -51,8 +49,7 @@ class Answer:
     result: Result | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(msgspec.Struct, frozen=True):
     """An invocation on its way. Its `result` comes later; there is none for Event and DryRun."""
 
     status: int

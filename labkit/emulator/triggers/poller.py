@@ -18,6 +18,8 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from labkit.emulator.clients import CallFailed
 from labkit.emulator.registry import EventSourceMapping, parse_reference
 from labkit.emulator.triggers.batch import Batch, Delivery, Means, Source
@@ -259,7 +261,7 @@ class Poller:
             return
         if last_result == DONE:
             self._said = ""
-        changed = dataclasses.replace(
+        changed = msgspec.structs.replace(
             mapping,
             polled=mapping.polled if polled is None else polled,
             last_result=mapping.last_result if last_result is None else last_result,

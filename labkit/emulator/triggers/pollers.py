@@ -6,9 +6,10 @@ cannot have anything before somebody has started it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import Call
@@ -32,8 +33,7 @@ class Keep(Protocol):
     def __call__(self, mapping_id: str, /) -> None: ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """What pollers are made of."""
 
     registry: Registry
@@ -71,7 +71,7 @@ class Pollers:
             poller = self._pollers.get(mapping_id) or self._new(mapping)
             poller.start(awake=awake)
         elif mapping.polled and not (poller and poller.alive):
-            self._parts.registry.mappings[mapping_id] = dataclasses.replace(mapping, polled=False)
+            self._parts.registry.mappings[mapping_id] = msgspec.structs.replace(mapping, polled=False)
             self._parts.keep(mapping_id)
 
     def _new(self, mapping: EventSourceMapping) -> Poller:
