@@ -71,9 +71,13 @@ def test_progress_leaves_exactly_the_end_state_in_a_notebook(tmp_path, before, l
 INTERRUPTED = [
     "%load_ext labkit",
     "%%function f\ndef handler(event, context): return event",
-    "import os, signal, threading\n"
-    "warm = f.invoke(1)\n"  # a cold start may take longer than the load below
-    "threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+    "import os, signal\n"
+    "from labkit.notebook import live\n"
+    "drawn = live.drawn\n"
+    "def drawn_and_interrupted(at):\n"
+    "    if at.served: os.kill(os.getpid(), signal.SIGINT)\n"
+    "    return drawn(at)\n"
+    "live.drawn = drawn_and_interrupted\n"
     "r = %loadtest f --rate 20 --for 10m",
     "assert r.interrupted and 0 < r.served == len(r) < r.planned, r",
     "import psutil\n[p.cmdline() for p in psutil.Process().children() if 'labkit.client.sender' in p.cmdline()]",
