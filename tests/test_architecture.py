@@ -76,6 +76,7 @@ MAY = {
         {"labkit.mockaws", "labkit.schedules", "labkit.client", "labkit.settings"},
         {"botocore", "jsonata", "moto", "requests", "werkzeug"},
     ),
+    "numerics": ({"labkit.numerics"}, {"numpy", "scipy"}),
     "runtime": ({"labkit.runtime"}, {"awslambdaric", "runtime_client", "snapshot_restore_py"}),
     "lesson": (
         FREE | {"labkit.client", "labkit.show", "labkit.lesson"},
