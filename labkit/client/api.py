@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from labkit.client.address import proxied
 from labkit.client.endpoint import ApiError
 from labkit.errors import BadRoute
 
@@ -33,6 +34,8 @@ class Api:
     kind: str
     url: str
     routes: tuple[tuple[str, str], ...]
+    link: str = ""
+    """Where a browser finds it, if that is not `url`: on a hub by jupyter-server-proxy."""
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{route} -> {function}" for route, function in self.routes)
@@ -54,7 +57,7 @@ def checked(routes: Mapping[str, str], kind: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def deployed_api(lab: Lab, name: str, routes: Mapping[str, str], kind: str) -> Api:
+def deployed_api(lab: Lab, name: str, routes: Mapping[str, str], kind: str, *, proxy_prefix: str) -> Api:
     """The API, new; one of the same name and kind is deleted first. Raises BadRoute, UnknownFunction."""
     wanted = checked(routes, kind)
     arns = {function: _arn(lab, function) for function in routes.values()}
@@ -69,7 +72,7 @@ def deployed_api(lab: Lab, name: str, routes: Mapping[str, str], kind: str) -> A
             SourceArn=f"arn:aws:execute-api:{region}:{account}:{api_id}/*",
         )
     url = f"{lab.endpoint}/_aws/execute-api/{api_id}{f'/{STAGE}' if kind == 'REST' else ''}"
-    return Api(name, api_id, kind, url, tuple(routes.items()))
+    return Api(name, api_id, kind, url, tuple(routes.items()), proxied(url, proxy_prefix))
 
 
 def _arn(lab: Lab, function: str) -> str:

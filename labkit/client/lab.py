@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from labkit.client import measured
+from labkit.client.address import Address
 from labkit.client.api import Api, deployed_api
 from labkit.client.durations import seconds_of
 from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
@@ -320,11 +321,11 @@ class Lab:
                 self._unless_there("add_permission", FunctionName=name, Principal="*", **permission)
         except ApiError as error:
             raise error.about(name, self.names()) from None
-        return str(made["FunctionUrl"])
+        return Address.of(made["FunctionUrl"], self._settings.proxy_prefix)
 
     def api(self, name: str, routes: Mapping[str, str], *, kind: str = "REST") -> Api:
         """An API whose routes run these functions, deployed anew at each call; `kind` is REST or HTTP; see Api."""
-        return deployed_api(self, name, routes, kind)
+        return deployed_api(self, name, routes, kind, proxy_prefix=self._settings.proxy_prefix)
 
     def trigger(
         self, name: str, source: str, *, suffix: str = "", batch_size: int | None = None, window_s: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
+from labkit.client.address import Address
 from labkit.client.api import Api
 from labkit.life import Picture
 from labkit.loadtest import LoadTest
@@ -101,6 +102,10 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
     Trace: {"text/plain": text.trace, "text/html": _trace_html, data.MIME: data.trace},
     Traces: {"text/plain": text.environments, "text/html": _environments_html},
+    Address: {
+        "text/plain": lambda address: text.address(str(address), address.link),
+        "text/html": lambda address: html.address(str(address), address.link),
+    },
     Api: {"text/plain": text.api, "text/html": html.api},
     Picture: {"text/plain": life.text, "text/html": life.html},
     Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
