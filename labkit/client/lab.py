@@ -548,7 +548,6 @@ class Lab:
 
         >>> lab.watch("10s").functions
         """
-        self._live()
         return watch(self, seconds_of(for_s), on_look)
 
     def advance(self, duration: str | float) -> datetime:
