@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
     from labkit.notebook import load_ipython_extension, unload_ipython_extension
+    from labkit.notebook.dashboard import dashboard
 
 __version__ = "0.1.0"
 
-__all__ = ["DeployedFunction", "Lab", "Outcome", "Outcomes", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = [
+    "DeployedFunction",
+    "Lab",
+    "Outcome",
+    "Outcomes",
+    "dashboard",
+    "load_ipython_extension",
+    "unload_ipython_extension",
+]
 
 _HOMES = {
     "DeployedFunction": "labkit.client",
     "Lab": "labkit.client",
     "Outcome": "labkit.client",
     "Outcomes": "labkit.client",
+    "dashboard": "labkit.notebook.dashboard",
     "load_ipython_extension": "labkit.notebook",
     "unload_ipython_extension": "labkit.notebook",
 }

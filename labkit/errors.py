@@ -17,6 +17,7 @@ LabkitError
 |   |-- LessonUnreadable          a lesson's source, checks or facts are not what they should be
 |   |-- UnknownExercise           with the nearest name
 |-- MachineError                  this machine cannot do it
+|   |-- MissingWidgets            a widget's package is not installed; it says what shows the same
 |   |-- BadSetting  NoScratchFolder  PortTaken  EmulatorNotStarted  EmulatorLost  NoClock
 |   |-- StateInUse  StateUnusable  ServicesNotStarted  SenderLost  NoCpuTimes
 |-- ServiceError                  an answer of the Lambda API: `code`, `status`
@@ -218,6 +219,16 @@ class UnknownExercise(NotebookError):
 
 class MachineError(LabkitError):
     hint = "`labkit doctor` says what this machine can do."
+
+
+class MissingWidgets(MachineError):
+    hint = "Everything that a widget shows can be had without one."
+
+    def __init__(self, what: str, package: str, *, instead: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed here.",
+            hint=f"Install it with `pip install {package}` and restart the kernel. {instead}",
+        )
 
 
 class BadSetting(MachineError):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from labkit.billing import US_EAST_1, Bill, PriceTable, billed_ms, priced
+from labkit.life import Lane, Life, Look
 from labkit.model import Status, Trace
 from labkit.simulation import FAILED, NOBODY, PENDING, SERVED, THROTTLED, Environments, Requests, Simulation
 
@@ -71,6 +72,7 @@ class LiveLoad:
     failed: int
     environments: Sample
     recent: tuple[Percentile, ...] = ()
+    lanes: tuple[Lane, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -268,6 +270,7 @@ class Tally:
         self._label, self._load, self._times, self._for_s = label, load, times, for_s
         self._counts: Counter[int] = Counter()
         self._latest: list[float] = []
+        self._life = Life()
 
     def add(self, rows: Iterable[Answered]) -> None:
         for row in rows:
@@ -282,6 +285,7 @@ class Tally:
         for env_id in self._seen - environments.keys():
             self.gone.setdefault(env_id, at_s)
         self._seen |= environments.keys()
+        self._life.look(Look(at_s, {env_id: (self._label, phase) for env_id, phase in environments.items()}))
         phases = Counter(environments.values())
         busy, idle = phases["invoke"], phases["idle"]
         self.samples.append(Sample(at_s, phases["init"], busy, idle, len(self.gone)))
@@ -293,4 +297,5 @@ class Tally:
             self._label, self._load, at_s, self._for_s, len(self._times), max(due, over), max(0, due - over),
             self._counts[SERVED], self._counts[THROTTLED], self._counts[FAILED],
             self.samples[-1] if self.samples else Sample(at_s), tuple(percentiles(self._latest, 0.5, 0.9, 0.99)),
+            self._life.lanes(),
         )  # fmt: skip

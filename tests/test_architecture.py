@@ -28,6 +28,7 @@ FREE = {"labkit", "labkit.model", "labkit.errors", "labkit.settings", "labkit.bi
 
 SIMULATED = {
     "labkit.distributions",
+    "labkit.life",
     "labkit.load",
     "labkit.loadtest",
     "labkit.power",
@@ -36,7 +37,7 @@ SIMULATED = {
     "labkit.simulation",
 }
 
-LIVE = {"labkit.loadtest", "labkit.power"}
+LIVE = {"labkit.life", "labkit.loadtest", "labkit.power"}
 
 # unit: what of labkit, and what of other people's packages, it may import
 MAY = {
@@ -51,11 +52,12 @@ MAY = {
     "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, {"msgspec"}),
     "conformance": (FREE | {"labkit.client", "labkit.conformance"}, {"boto3", "botocore", "urllib3"}),
     "distributions": ({"labkit.errors"}, set()),
+    "life": (set(), set()),
     "load": ({"labkit.errors", "labkit.distributions"}, set()),
     "schedules": (set(), set()),
     "queueing": ({"labkit.errors", "labkit.distributions"}, set()),
     "simulation": ({"labkit.model", "labkit.billing"}, set()),
-    "loadtest": ({"labkit.model", "labkit.billing", "labkit.simulation"}, set()),
+    "loadtest": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.life"}, set()),
     "power": ({"labkit.billing", "labkit.errors", "labkit.distributions"}, set()),
     "simulate": (
         {"labkit.errors", "labkit.actions", "labkit.pools", "labkit.scheduler"}
@@ -84,7 +86,11 @@ MAY = {
     ),
     "notebook": (
         FREE | SIMULATED | {"labkit.client", "labkit.show", "labkit.lesson", "labkit.notebook"},
-        {"IPython", "traitlets", "ipywidgets"},
+        {"IPython", "traitlets", "ipywidgets", "anywidget"},
+    ),
+    "explore": (
+        SIMULATED | {"labkit.billing", "labkit.errors", "labkit.show", "labkit.explore"},
+        {"IPython", "ipywidgets", "matplotlib", "numpy"},
     ),
     "cli": (None, {"rich"}),
 }
@@ -175,7 +181,9 @@ def test_the_scheduler_does_no_io_and_reads_no_clock(name):
     }
 
 
-@pytest.mark.parametrize("name", ["distributions", "load", "queueing", "simulation", "simulate", "loadtest", "power"])
+@pytest.mark.parametrize(
+    "name", ["distributions", "life", "load", "queueing", "simulation", "simulate", "loadtest", "power"]
+)
 def test_a_simulation_does_no_io_and_reads_no_clock(name):
     doing = {"asyncio", "datetime", "io", "os", "pathlib", "socket", "subprocess", "sys", "threading", "time"}
     assert not imports_of(parsed(PACKAGE / f"{name}.py")) & doing

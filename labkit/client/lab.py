@@ -31,8 +31,10 @@ from labkit.client.power import CALLS, calibrated
 from labkit.client.process import EmulatorProcess
 from labkit.client.source import analyse
 from labkit.client.triggers import Account, Wish, connect
+from labkit.client.watch import watch
 from labkit.distributions import Distribution
 from labkit.errors import EmulatorLost, NoClock
+from labkit.life import Picture
 from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Traces, Trigger
@@ -108,6 +110,10 @@ class Lab:
     @property
     def running(self) -> bool:
         return self._endpoint is not None
+
+    @property
+    def reached(self) -> Endpoint | None:
+        return self._endpoint
 
     def _live(self) -> Endpoint:
         with self._starting:
@@ -536,6 +542,13 @@ class Lab:
         """The emulator's process, environments, memory and limits."""
         status: dict[str, Any] = self._page("status")
         return status
+
+    def watch(self, for_s: str | float = 10, *, on_look: Callable[[Picture], None] | None = None) -> Picture:
+        """Watches all environments while something else runs them, until the time is up or an interrupt ends it.
+
+        >>> lab.watch("10s").functions
+        """
+        return watch(self, seconds_of(for_s), on_look)
 
     def advance(self, duration: str | float) -> datetime:
         """Moves the emulator's clock forward and returns its new time; what falls due meanwhile has then been run.

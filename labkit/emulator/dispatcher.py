@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -67,6 +68,7 @@ class Dispatcher:
         throttled: Callable[[Invocation], None] = lambda invocation: None,
     ) -> None:
         self.environments: dict[str, Environment] = {}
+        self.throttles: Counter[str] = Counter()  # of functions
         self._scheduler = scheduler
         self._make = make
         self._snapshots = snapshots
@@ -167,6 +169,7 @@ class Dispatcher:
                 case rules.Start(env_id, key, provisioned):
                     self._start(env_id, self._versions[key], provisioned=provisioned)
                 case rules.Throttle(request_id, reason):
+                    self.throttles[self._waiting[request_id].version.config.name] += 1
                     self._throttled(self._waiting[request_id])
                     self._refuse(request_id, TooManyRequests(reason))
                 case rules.Fail(request_id):

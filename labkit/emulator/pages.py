@@ -26,7 +26,7 @@ from labkit.emulator.control import perform
 from labkit.emulator.machines import Machines
 from labkit.emulator.registry import FunctionVersion, parse_reference
 from labkit.emulator.signing import Verifier
-from labkit.emulator.status import environments_of, lab_status
+from labkit.emulator.status import environments_of, lab_status, life_of
 from labkit.emulator.wire import Reply, Wire
 from labkit.errors import RequestAborted, RequestTooLarge, ServiceError, ServiceFault, UnknownOperation
 
@@ -70,6 +70,7 @@ class Pages:
     def application(self) -> Starlette:
         own = [
             ("status", self.status, "GET"),
+            ("life", self.life, "GET"),
             ("advance", self.advance, "POST"),
             ("pause", self.pause, "POST"),
             ("traces", self.traces, "GET"),
@@ -135,6 +136,12 @@ class Pages:
 
     async def status(self, request: Request) -> Response:
         return JSONResponse(lab_status(self._account))
+
+    async def life(self, request: Request) -> Response:
+        """Environments, throttles and call times; `since` is an earlier answer's `runs`, and without it none."""
+        runs = self._account.recorder.runs
+        since = request.query_params.get("since", "")
+        return JSONResponse(life_of(self._account, int(since) if since.isdecimal() and len(since) < 16 else runs))
 
     async def pause(self, request: Request) -> Response:
         """A state machine waits for `seconds`, or `until` a moment of the emulator's clock: moto's process says so."""

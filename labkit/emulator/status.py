@@ -48,6 +48,23 @@ def environments_of(account: Account, function_name: str) -> dict[str, dict[str,
     }
 
 
+def life_of(account: Account, since: int) -> dict[str, Any]:
+    """What somebody who watches wants to know, several times a second: no process is asked.
+
+    `times_s`: from request to answer, by function, of the runs behind the first `since`; `runs` is the next `since`.
+    """
+    recorder, dispatcher = account.recorder, account.dispatcher
+    times_s: dict[str, list[float]] = {}
+    for trace in recorder.runs_since(since) if since < recorder.runs else ():
+        times_s.setdefault(trace.function_name, []).append(trace.total_s)
+    return {
+        "runs": recorder.runs,
+        "environments": {e.env_id: (e.version.config.name, e.phase.value) for e in dispatcher.environments.values()},
+        "throttled": dict(dispatcher.throttles),
+        "times_s": times_s,
+    }
+
+
 def not_enforced() -> list[str]:
     """What Lambda would enforce and this machine does not."""
     limits = ["network access", "files outside the environment's folder", "number of processes", "CPU share"]

@@ -14,7 +14,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     """`%load_ext labkit`. Loading twice is harmless."""
     if hasattr(ipython, _REGISTERED):
         return
-    from labkit.notebook import display
+    from labkit.notebook import display, live
     from labkit.notebook.completion import matcher
     from labkit.notebook.lesson_magics import LessonMagics
     from labkit.notebook.magics import LabMagics
@@ -24,6 +24,8 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     completer = matcher(magics)
     ipython.Completer.custom_matchers.append(completer)
     display.register(ipython)
+    ipython.events.register("pre_run_cell", live.OUTPUTS.begin)
+    ipython.events.register("post_run_cell", live.after_cell)
     setattr(ipython, _REGISTERED, (magics, completer, lesson))
 
 
@@ -31,10 +33,13 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     """`%unload_ext labkit`: stops the lab and leaves nothing behind."""
     if not hasattr(ipython, _REGISTERED):
         return
-    from labkit.notebook import display
+    from labkit.notebook import display, live
 
     magics, completer, lesson = getattr(ipython, _REGISTERED)
     magics.stop()
+    ipython.events.unregister("pre_run_cell", live.OUTPUTS.begin)
+    ipython.events.unregister("post_run_cell", live.after_cell)
+    live.stop()
     for each in (magics, lesson):
         for kind, names in each.magics.items():
             for name in names:

@@ -48,8 +48,8 @@ def candidates(magics: LabMagics, line: str) -> list[str]:
 
 def _after_lab(action: list[str]) -> list[str]:
     if not action:
-        return ["status", "stop", "restart", "advance"]
-    return ["1m", "2m", "1h"] if action == ["advance"] else []
+        return ["status", "stop", "restart", "advance", "watch", "dashboard"]
+    return {"advance": ["1m", "2m", "1h"], "watch": ["10s", "30s", "1m"]}.get(action[0], [])
 
 
 def _options(magic: Any) -> list[str]:

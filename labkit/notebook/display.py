@@ -1,27 +1,22 @@
-"""How records appear in a notebook: text first, HTML beside it, facts for `labkit run`. Live progress."""
+"""How records appear in a notebook: text first, HTML beside it, facts for `labkit run`."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import DisplayHandle, display
 
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.client.address import Address
 from labkit.client.api import Api
-from labkit.loadtest import LiveLoad, LoadTest
+from labkit.life import Picture
+from labkit.loadtest import LoadTest
 from labkit.model import Trace, Traces, Trigger
 from labkit.power import PowerTuning
-from labkit.show import data, html, text
+from labkit.show import data, html, life, text
 from labkit.simulation import Simulation
-
-PATIENCE_S = 0.5  # nothing is shown before
-BETWEEN_S = 0.1
-LIVE_S = 0.5  # a terminal shows each as lines of its own
 
 
 @dataclass(frozen=True)
@@ -37,59 +32,6 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return self.html
-
-
-class Progress:
-    """A line that counts; appears after half a second, changes at most ten times a second, is empty at the end."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._began = time.monotonic()
-        self._handle: DisplayHandle | None = None
-        self._shown_at = 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._began < PATIENCE_S or (now - self._shown_at < BETWEEN_S and done < total):
-            return
-        self._shown_at = now
-        # the result follows at once: the finished line makes way for it
-        message = _Line(f"{self._what}: {done} of {total}" if done < total else "")
-        if self._handle is None:
-            self._handle = display(message, display_id=True)
-        else:
-            self._handle.update(message)
-
-
-class LiveView:
-    """The picture of a load test under way: one display that changes, and makes way for the result."""
-
-    def __init__(self) -> None:
-        self._handle: DisplayHandle | None = None
-        self._shown_at = 0.0
-
-    def __call__(self, at: LiveLoad) -> None:
-        if at.at_s - self._shown_at >= LIVE_S:
-            self._shown_at = at.at_s
-            self._show(Shown(at, text.live(at), html.live(at)))
-
-    def close(self) -> None:
-        if self._handle is not None:
-            self._show(_Line(""))
-
-    def _show(self, what: object) -> None:
-        if self._handle is None:
-            self._handle = display(what, display_id=True)
-        else:
-            self._handle.update(what)
-
-
-@dataclass(frozen=True)
-class _Line:
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def _outcomes_html(outcomes: Outcomes) -> str:
@@ -165,6 +107,7 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
         "text/html": lambda address: html.address(str(address), address.link),
     },
     Api: {"text/plain": text.api, "text/html": html.api},
+    Picture: {"text/plain": life.text, "text/html": life.html},
     Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},
 }

@@ -10,7 +10,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 from traitlets import Int, Unicode
 
-from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
+from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.client.api import KINDS, Api
 from labkit.client.durations import seconds_of
 from labkit.errors import BadMagicLine, InvocationFailed, nearest
@@ -18,13 +18,14 @@ from labkit.load import PATTERNS, pattern
 from labkit.loadtest import LoadTest
 from labkit.model import Trigger
 from labkit.notebook import cells, grammar
-from labkit.notebook.display import LiveView, Progress, Shown
+from labkit.notebook.display import Shown
+from labkit.notebook.live import LiveLab
 from labkit.power import MEMORY_MB, STRATEGIES, PowerTuning
 from labkit.show import html, text
 from labkit.simulate import Limits
 from labkit.simulation import Simulation
 
-LAB_ACTIONS = ("status", "stop", "restart", "advance")
+LAB_ACTIONS = ("status", "stop", "restart", "advance", "watch", "dashboard")
 
 
 @magics_class
@@ -35,13 +36,13 @@ class LabMagics(Magics):
     memory = Int(128, help="Memory in MB of a function whose cell does not say.").tag(config=True)
     timeout = Int(3, help="Timeout in seconds of a function whose cell does not say.").tag(config=True)
 
-    _lab: Lab | None = None
+    _lab: LiveLab | None = None
 
     @property
-    def lab_of_kernel(self) -> Lab:
+    def lab_of_kernel(self) -> LiveLab:
         """The one lab of this kernel, made on first use."""
         if self._lab is None:
-            self._lab = Lab(self.endpoint, notice=_notice)
+            self._lab = LiveLab(self.endpoint, notice=_notice)
         return self._lab
 
     def stop(self) -> None:
@@ -145,12 +146,7 @@ class LabMagics(Magics):
             raise BadMagicLine(f"-n {a.n}: at least one cold start is needed.", hint="For example -n 5")
         event = grammar.payload(rest, {**self.shell.user_ns, **(local_ns or {})}, Path.cwd())
         sizes = grammar.numbers(a.memory, "--memory") if a.memory else ()
-        measured = [
-            self.lab_of_kernel.coldstart(
-                name, a.n, event, memory_mb=sizes, on_progress=Progress(f"Measuring {name}, cold starts")
-            )
-            for name in a.name
-        ]
+        measured = [self.lab_of_kernel.coldstart(name, a.n, event, memory_mb=sizes) for name in a.name]
         return sum(measured[1:], measured[0])
 
     @magic_arguments()
@@ -197,11 +193,7 @@ class LabMagics(Magics):
         a, rest = grammar.parse_before_payload(self.loadtest, line)
         load = pattern(a.pattern, a.rate, for_s=seconds_of(a.duration), seed=a.seed)
         event = grammar.payload(rest, {**self.shell.user_ns, **(local_ns or {})}, Path.cwd())
-        view = LiveView()
-        try:
-            return self.lab_of_kernel.loadtest(a.name, load, event, on_progress=view)
-        finally:
-            view.close()
+        return self.lab_of_kernel.loadtest(a.name, load, event)
 
     @magic_arguments()
     @argument("name", help="the function's name")
@@ -224,8 +216,7 @@ class LabMagics(Magics):
         a, rest = grammar.parse_before_payload(self.power, line)
         event = grammar.payload(rest, {**self.shell.user_ns, **(local_ns or {})}, Path.cwd())
         sizes = grammar.numbers(a.memory, "--memory") if a.memory is not None else MEMORY_MB
-        measuring = Progress(f"Measuring {a.name}, memory sizes")
-        return self.lab_of_kernel.power(a.name, sizes, event, n=a.n, strategy=a.strategy, on_progress=measuring)
+        return self.lab_of_kernel.power(a.name, sizes, event, n=a.n, strategy=a.strategy)
 
     @magic_arguments()
     @line_magic
@@ -295,17 +286,22 @@ class LabMagics(Magics):
         return self.lab_of_kernel.trigger(a.name, source, suffix=a.suffix, batch_size=a.batch, window_s=a.window)
 
     @magic_arguments()
-    @argument("action", nargs="?", default="status", help="status (default), stop, restart or advance")
-    @argument("duration", nargs="*", help="how far to advance the clock: 90s, 2m, 1h30m, or a number of seconds")
+    @argument(
+        "action", nargs="?", default="status", help="status (default), stop, restart, advance, watch or dashboard"
+    )
+    @argument("duration", nargs="*", help="how far to advance the clock, or how long to watch: 90s, 1h30m, seconds")
     @line_magic
-    def lab(self, line: str) -> Shown | str:
-        """Show the lab's emulator, stop it, start it afresh with the same functions, or advance its clock.
+    def lab(self, line: str) -> Any:
+        """Show the lab's emulator, stop it, start it afresh, advance its clock, or watch its environments.
 
-        Retries of asynchronous invocations come after one and two minutes: advancing runs them at once.
+        Retries of asynchronous invocations come after one and two minutes: advancing runs them at once. Watching
+        shows the environments' life while something else calls functions, for 10 s or as long as is said; an
+        interrupt ends it. A dashboard goes on while no cell runs, and needs anywidget.
 
         Example::
 
             %lab advance 2m
+            %lab watch 30s
         """
         a = grammar.parse(self.lab, line)
         if a.action not in LAB_ACTIONS:
@@ -314,11 +310,15 @@ class LabMagics(Magics):
             raise BadMagicLine(f"%lab has no action {a.action}.", hint=hint)
         if a.action == "advance":
             return self._advanced(" ".join(a.duration))
+        if a.action == "watch":
+            return self.lab_of_kernel.watch(" ".join(a.duration) or 10)
         if a.duration:
             raise BadMagicLine(f"%lab {a.action} takes nothing more; found {' '.join(a.duration)}.")
         if a.action == "stop":
             self.lab_of_kernel.stop()
             return Shown(None, STOPPED, f"<p>{STOPPED}</p>")
+        if a.action == "dashboard":
+            return self.lab_of_kernel.dashboard()
         if a.action == "restart":
             self.lab_of_kernel.restart()
         status = self.lab_of_kernel.status()

@@ -18,7 +18,7 @@ from textwrap import dedent
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Outcome, Outcomes, Trace, Trigger
 from labkit.power import PowerTuning
-from labkit.show import calls, cards, conformance, traces, words
+from labkit.show import calls, cards, conformance, life, traces, words
 from labkit.show import loadtest as load
 from labkit.show import logs as log_lines
 from labkit.show import power as power_cards
@@ -119,7 +119,7 @@ def loadtest(t: LoadTest) -> str:
 
 def live(at: LiveLoad) -> str:
     """A load test under way."""
-    return _pre(load.live_lines(at))
+    return _block([_pre(load.live_lines(at)), life.lanes_html(at.lanes)])
 
 
 def power(p: PowerTuning) -> str:
@@ -182,6 +182,16 @@ def lab(status: Mapping[str, object]) -> str:
         items = "".join(f"<li>{_escaped(limit)}</li>" for limit in limits)
         parts += [_paragraph("Not enforced on this machine:"), f'<ul style="{_TEXT}">{items}</ul>']
     return _block(parts)
+
+
+def view(png: bytes, alt: str, question: str, table: Table, notes: Iterable[str]) -> str:
+    """A figure with a question under it, and the table of what it shows."""
+    return _block([figure(png, alt, question), _table(table), *(_paragraph(note, small=True) for note in notes)])
+
+
+def captioned_table(table: Table) -> str:
+    """A table of another module's."""
+    return _table(table)
 
 
 def folded(summary: str, content: str) -> str:

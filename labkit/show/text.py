@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Outcome, Outcomes, Trace, Trigger
 from labkit.power import PowerTuning
-from labkit.show import calls, cards, conformance, traces
+from labkit.show import calls, cards, conformance, life, traces
 from labkit.show import loadtest as load
 from labkit.show import power as power_cards
 from labkit.show.cards import Deployed, Published, Rows, Table
@@ -106,7 +106,7 @@ def loadtest(t: LoadTest) -> str:
 
 def live(at: LiveLoad) -> str:
     """A load test under way."""
-    return _join(load.live_lines(at))
+    return _join([*load.live_lines(at), *life.lane_lines(at.lanes)])
 
 
 def power(p: PowerTuning) -> str:
@@ -133,6 +133,16 @@ def lab(status: Mapping[str, object]) -> str:
     if limits:
         blocks.append(["Not enforced on this machine:", *_wrapped(limits, bullet="  - ")])
     return "\n\n".join(_join(block) for block in blocks)
+
+
+def wrapped(sentences: Iterable[str]) -> list[str]:
+    """The lines of another module's sentences."""
+    return _wrapped(sentences)
+
+
+def aligned_table(table: Table) -> list[str]:
+    """The lines of another module's table."""
+    return _table(table)
 
 
 def _rows(rows: Rows) -> list[str]:

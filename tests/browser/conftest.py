@@ -303,6 +303,22 @@ def open_notebook(chromium: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
+def run_notebook(chromium: Any, server: JupyterLab) -> Iterator[Any]:
+    """Opens a notebook of the module's server after Run All Cells, for all tests of the module to look at."""
+    contexts = []
+
+    def opened(path: str) -> Notebook:
+        contexts.append(chromium.new_context(viewport={"width": 1400, "height": 1000}))
+        notebook = Notebook(contexts[-1].new_page(), server.address(path))
+        notebook.run_all()
+        return notebook
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
 def lesson(chromium: Any, server: JupyterLab) -> Iterator[Notebook]:
     """The orientation lesson after Run All Cells. Its tests look at it, and leave it as it is."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 pytestmark = pytest.mark.process
@@ -34,3 +36,20 @@ def test_cpu_time_is_what_the_handler_used(lab):
 
 def test_of_a_function_without_environments_there_are_none(lab):
     assert lab._page("functions/nobody/environments") == {}
+
+
+def test_who_watches_is_told_of_the_runs_since_the_answer_before(lab):
+    lab.deploy("adder", "def handler(event, context): return event + 1")
+    lab.invoke("adder", 1)
+    before = lab._page("life")
+    assert before["times_s"] == {}
+    assert [phase for name, phase in before["environments"].values() if name == "adder"] == ["idle"]
+    lab.invoke("adder", 1)
+    now = lab._page(f"life?since={before['runs']}")
+    assert now["runs"] == before["runs"] + 1
+    assert [len(times) for times in now["times_s"].values()] == [1]
+
+
+@pytest.mark.parametrize("since", ["x", "-1", "9" * 5000, "²"])
+def test_a_since_that_is_no_earlier_answers_is_none(lab, since):
+    assert lab._page(f"life?since={quote(since)}")["times_s"] == {}
