@@ -7,12 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import labkit.events as events
     from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
     from labkit.notebook import load_ipython_extension, unload_ipython_extension
 
 __version__ = "0.1.0"
 
-__all__ = ["DeployedFunction", "Lab", "Outcome", "Outcomes", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = [
+    "DeployedFunction",
+    "Lab",
+    "Outcome",
+    "Outcomes",
+    "events",
+    "load_ipython_extension",
+    "unload_ipython_extension",
+]
 
 _HOMES = {
     "DeployedFunction": "labkit.client",
@@ -25,10 +34,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "events":
+        return import_module("labkit.events")
     if name not in _HOMES:
         raise AttributeError(f"module 'labkit' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, "events"})

@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="run the emulator in the foreground", add_help=False)
     add = commands.add_parser("build", help="make the notebooks of the lessons from their sources")
     add.add_argument("--check", action="store_true", help="change nothing; fail if a notebook is not what is built")
+    add = commands.add_parser("docs", help="print the reference of all magics, as Markdown")
+    add.add_argument("--output", metavar="FILE", help="write it there instead")
     add = commands.add_parser("doctor", help="say what this machine can do")
     add.add_argument("--conformance", action="store_true", help="check the emulator against what real Lambda does")
     add.add_argument("--json", metavar="FILE", help="with --conformance: write the report there; - prints it alone")
@@ -156,6 +158,22 @@ def build(arguments: argparse.Namespace) -> int:
     return 1 if arguments.check and named else 0
 
 
+def docs(arguments: argparse.Namespace) -> int:
+    """Prints the reference of the magics, or writes it; 2 if there is no such folder."""
+    from labkit.notebook.reference import markdown
+
+    if arguments.output is None:
+        print(markdown(), end="")
+        return 0
+    place = Path(arguments.output)
+    if not place.parent.is_dir():
+        print(f"labkit: there is no folder {place.parent}.", file=sys.stderr)
+        return WRONG_COMMAND_LINE
+    place.write_text(markdown(), "utf-8")
+    print(f"written: {place}")
+    return 0
+
+
 def serve(words: list[str]) -> int:
     """Runs the emulator in this process; the options are its own (`labkit serve --help`)."""
     from labkit.emulator import main as emulator
@@ -216,6 +234,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "lab": lab,
     "serve": lambda arguments: serve([]),
     "build": build,
+    "docs": docs,
     "doctor": doctor,
 }
 

@@ -40,11 +40,12 @@ LIVE = {"labkit.loadtest", "labkit.power"}
 
 # unit: what of labkit, and what of other people's packages, it may import
 MAY = {
-    "labkit": ({"labkit.client", "labkit.notebook"}, set()),
+    "labkit": ({"labkit.client", "labkit.events", "labkit.notebook"}, set()),
     "model": (set(), set()),
     "errors": (set(), set()),
     "settings": ({"labkit.errors"}, set()),
     "billing": ({"labkit.model"}, set()),
+    "events": ({"labkit.errors", "labkit.events"}, set()),
     "actions": (set(), set()),
     "pools": (set(), set()),
     "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, set()),
@@ -80,7 +81,7 @@ MAY = {
         {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets"},
     ),
     "notebook": (
-        FREE | SIMULATED | {"labkit.client", "labkit.show", "labkit.lesson", "labkit.notebook"},
+        FREE | SIMULATED | {"labkit.client", "labkit.events", "labkit.show", "labkit.lesson", "labkit.notebook"},
         {"IPython", "traitlets", "ipywidgets"},
     ),
     "cli": (None, {"rich"}),

@@ -18,8 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from labkit.billing import Cost
 from labkit.client import measured
-from labkit.client.api import Api, deployed_api
+from labkit.client.alias import Alias, alias_of, check_alias, put_alias
+from labkit.client.api import Api, deployed_api, deployed_apis
 from labkit.client.coldstart import ColdStarts
 from labkit.client.deployment import packaged, put
 from labkit.client.durations import seconds_of
@@ -29,6 +31,7 @@ from labkit.client.loadtest import live
 from labkit.client.payload import as_json, outcome_of
 from labkit.client.power import CALLS, calibrated
 from labkit.client.process import EmulatorProcess
+from labkit.client.records import bill_of, trace_named
 from labkit.client.triggers import Account, Wish, connect
 from labkit.client.urls import function_address
 from labkit.distributions import Distribution
@@ -256,7 +259,7 @@ class Lab:
         return [f.name for f in self.functions()]
 
     def delete(self, name: str) -> None:
-        """Raises UnknownFunction."""
+        """Deletes a function with its versions and aliases. Raises UnknownFunction."""
         self._deployed.pop(name, None)
         try:
             self._call("delete_function", FunctionName=name)
@@ -297,6 +300,62 @@ class Lab:
         function = self.function(name)
         wish = Wish(name, function.arn, function.timeout_s, source, suffix, batch_size, window_s)
         return connect(Account(self.boto3), wish)
+
+    def apis(self) -> list[Api]:
+        """The APIs of this account, by name, with their routes to functions."""
+        return deployed_apis(self)
+
+    # --- versions and aliases
+
+    def publish(self, name: str, description: str = "") -> str:
+        """Freezes the function as it is now under a number, and returns that; unchanged, it is the newest one's.
+
+        >>> lab.alias("predict", "live", lab.publish("predict"))
+        <Alias predict:live is version 1>
+        """
+        try:
+            made = self._call("publish_version", FunctionName=name, Description=description)
+        except ApiError as error:
+            raise error.about(name, self.names()) from None
+        version = str(made["Version"])
+        self.boto3("lambda").get_waiter("published_version_active").wait(FunctionName=name, Qualifier=version)
+        return version
+
+    def versions(self, name: str) -> list[str]:
+        """$LATEST and the published versions, in order. Raises UnknownFunction."""
+        self.function(name)
+        pages = self.boto3("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=name)
+        return [each["Version"] for page in pages for each in page["Versions"]]
+
+    def alias(
+        self,
+        name: str,
+        alias: str,
+        version: str,
+        *,
+        weights: Mapping[str, float] | None = None,
+        description: str | None = None,
+    ) -> Alias:
+        """Makes a name for a version, or moves it there; `weights` sends a share of the calls to one other version.
+
+        Raises UnknownFunction, BadAlias.
+
+        >>> lab.alias("predict", "live", "1", weights={"2": 0.1})
+        <Alias predict:live is 90% to version 1, 10% to version 2>
+        >>> lab.invoke("predict", {"x": 1}, qualifier="live")
+        """
+        return put_alias(self, name, alias, version, weights or {}, description)
+
+    def aliases(self, name: str) -> list[Alias]:
+        """A function's aliases, by name. Raises UnknownFunction."""
+        self.function(name)
+        pages = self.boto3("lambda").get_paginator("list_aliases").paginate(FunctionName=name)
+        return [alias_of(name, each) for page in pages for each in page["Aliases"]]
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Raises UnknownFunction, and BadAlias if there is no such alias."""
+        check_alias(name, alias, [each.name for each in self.aliases(name)])
+        self._call("delete_alias", FunctionName=name, Name=alias)
 
     # --- invocations
 
@@ -451,6 +510,25 @@ class Lab:
         """The traces the emulator still holds, oldest first; of one function, or of all."""
         found = self._page(f"traces?function={name}") or ()
         return [trace for trace in map(trace_of, found) if trace]
+
+    def trace(self, which: str = "") -> Trace:
+        """One request's trace, by its request id; of a function the last one; without either the last of all.
+
+        Raises NotInvoked, UnknownFunction.
+
+        >>> lab.trace("predict").cold
+        """
+        return trace_named(self, self._page, which)
+
+    def cost(self, *names: str, requests: float | None = None, architecture: str = "x86_64") -> Cost:
+        """The bill of the calls whose traces the emulator still holds: of these functions, or of all.
+
+        With `requests`, what so many to each of them would cost, if they took as long and met as many cold starts.
+        `architecture` is x86_64 or arm64. Raises NotInvoked, UnknownFunction.
+
+        >>> lab.cost("predict", requests=1e6).usd
+        """
+        return bill_of(self, names, requests, architecture)
 
     def status(self) -> dict[str, Any]:
         """The emulator's process, environments, memory and limits."""

@@ -17,13 +17,21 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     from labkit.notebook import display
     from labkit.notebook.completion import matcher
     from labkit.notebook.magics import LabMagics
+    from labkit.notebook.operate import OperateMagics
 
     magics = LabMagics(ipython)
-    ipython.register_magics(magics)
+    ours = (magics, OperateMagics(magics))
+    known = ipython.magics_manager.magics
+    # %alias is IPython's own, for commands of the system
+    hidden = [
+        (kind, name, known[kind].get(name)) for each in ours for kind in each.magics for name in each.magics[kind]
+    ]
+    ipython.register_magics(*ours)
     completer = matcher(magics)
     ipython.Completer.custom_matchers.append(completer)
+    ipython.events.register("post_run_cell", magics.end_after_reset)
     display.register(ipython)
-    setattr(ipython, _REGISTERED, (magics, completer))
+    setattr(ipython, _REGISTERED, (ours, completer, hidden))
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
@@ -32,13 +40,17 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
         return
     from labkit.notebook import display
 
-    magics, completer = getattr(ipython, _REGISTERED)
-    magics.stop()
-    for kind, names in magics.magics.items():
-        for name in names:
-            ipython.magics_manager.magics[kind].pop(name, None)
-    ipython.magics_manager.registry.pop(type(magics).__name__, None)
-    ipython.configurables.remove(magics)
+    ours, completer, hidden = getattr(ipython, _REGISTERED)
+    ours[0].stop()
+    ipython.events.unregister("post_run_cell", ours[0].end_after_reset)
+    for kind, name, before in hidden:
+        ipython.magics_manager.magics[kind].pop(name, None)
+        if before is not None:
+            ipython.magics_manager.magics[kind][name] = before
+    for magics in ours:
+        ipython.magics_manager.registry.pop(type(magics).__name__, None)
+        if magics in ipython.configurables:
+            ipython.configurables.remove(magics)
     ipython.Completer.custom_matchers.remove(completer)
     display.unregister(ipython)
     delattr(ipython, _REGISTERED)

@@ -10,6 +10,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
+from labkit.billing import Cost
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.client.api import Api
 from labkit.loadtest import LiveLoad, LoadTest
@@ -136,6 +137,7 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     Simulation: {"text/plain": text.simulation, "text/html": _simulation_html, data.MIME: data.simulation},
     LoadTest: {"text/plain": text.loadtest, "text/html": _loadtest_html, data.MIME: data.loadtest},
     PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
+    Cost: {"text/plain": text.cost, "text/html": html.cost},
     Api: {"text/plain": text.api, "text/html": html.api},
     Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},

@@ -99,7 +99,7 @@ def test_help_shows_every_option_and_an_example(empty_shell, kind):
     ],
 )
 def test_completion_knows_names_options_and_actions(empty_shell, line, expected):
-    magics = empty_shell.ip._labkit[0]
+    magics = empty_shell.ip._labkit[0][0]
     magics.names = lambda: ["predict", "train"]
     assert candidates(magics, line) == expected
 
@@ -107,12 +107,12 @@ def test_completion_knows_names_options_and_actions(empty_shell, line, expected)
 def test_the_completer_of_the_shell_offers_names(empty_shell):
     from IPython.core.completer import provisionalcompleter
 
-    empty_shell.ip._labkit[0].names = lambda: ["predict"]
+    empty_shell.ip._labkit[0][0].names = lambda: ["predict"]
     with provisionalcompleter():
         texts = [c.text for c in empty_shell.ip.Completer.completions("r = %invoke pre", 15)]
     assert "predict" in texts
 
 
 def test_completion_starts_no_emulator(empty_shell):
-    assert candidates(empty_shell.ip._labkit[0], "%invoke ") == []
-    assert empty_shell.ip._labkit[0]._lab is None
+    assert candidates(empty_shell.ip._labkit[0][0], "%invoke ") == []
+    assert empty_shell.ip._labkit[0][0]._lab is None

@@ -43,7 +43,9 @@ def test_an_advance_while_messages_are_received_does_not_shorten_their_timeout()
         return time.time() + ahead[0]
 
     async def failed():
-        means = Means(call, now, lambda at, work: waits.append(at - now()), None, lambda: ahead[0], lambda: mapping, str)
+        means = Means(
+            call, now, lambda at, work: waits.append(at - now()), None, lambda: ahead[0], lambda: mapping, str
+        )
         source = QueueSource(means)
         await source.open(mapping)
         batch = await source.read(mapping)
