@@ -8,12 +8,16 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import jupytext
 import nbformat
 import psutil
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from labkit.notebook import reference
 
 pytestmark = pytest.mark.process
 
@@ -46,6 +50,59 @@ def texts(cell):
 def test_ten_cells_with_the_magics_pass(tmp_path):
     done = run(notebook(TEN_CELLS), tmp_path)
     assert texts(done.cells[2])[0].splitlines()[1:] == ["42", "log:", "  doubling 21"]
+
+
+MAGICS = sorted((Path(__file__).parent / "magics").glob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """One kernel with one lab for the small notebooks: a kernel's start takes longer than each of them."""
+    client = NotebookClient(
+        notebook([]), timeout=120, resources={"metadata": {"path": str(tmp_path_factory.mktemp("magics"))}}
+    )
+    with client.setup_kernel():
+        yield client
+
+
+def read(path):
+    """A notebook's cells, and the one that is its failing twin's."""
+    cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    *good, broken = cells
+    assert broken.metadata.tags[0] == "broken"
+    return good, broken
+
+
+def test_every_magic_has_a_notebook():
+    assert [path.stem for path in MAGICS] == sorted(reference.TWINS)
+
+
+@pytest.mark.parametrize("path", MAGICS, ids=lambda path: path.stem)
+def test_a_magics_notebook_runs_and_its_broken_twin_is_an_error_that_is_kept(kernel, path):
+    good, broken = read(path)
+    kernel.nb = notebook([cell.source for cell in [*good, broken]])
+    for index, cell in enumerate(kernel.nb.cells[:-1]):
+        kernel.execute_cell(cell, index)
+    last = kernel.nb.cells[-1]
+    with pytest.raises(CellExecutionError) as caught:
+        kernel.execute_cell(last, len(good))
+    assert caught.value.ename == broken.metadata.tags[1]
+    [kept] = last.outputs  # nothing went to stderr instead
+    assert kept.output_type == "error"
+    assert "Traceback" not in "\n".join(kept.traceback)
+
+
+def test_under_nbmake_the_broken_twins_are_red(tmp_path):
+    """Those that need no emulator: the others fail in the same way."""
+    names = ("events", "lab", "function")
+    for name in names:
+        _, broken = read(Path(__file__).parent / "magics" / f"{name}.md")
+        nbformat.write(notebook(["%load_ext labkit", broken.source]), tmp_path / f"{name}.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-q", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert f"{len(names)} failed" in done.stdout
+    assert "takes no queue" in done.stdout
 
 
 INTERRUPTED = [
