@@ -7,11 +7,11 @@ Exited. `version` is the key of a function's version: environments of one key ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """A request for a version (any key of it) of a function."""
 
     request_id: str
@@ -19,43 +19,36 @@ class Arrived:
     function: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     env_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class InitFailed:
+class InitFailed(msgspec.Struct, frozen=True):
     """The init phase failed; the environment lives and repeats it inside its first invocation."""
 
     env_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     env_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(msgspec.Struct, frozen=True):
     env_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """Time passed: the moment to let idle environments go."""
 
 
-@dataclass(frozen=True, slots=True)
-class LimitsChanged:
+class LimitsChanged(msgspec.Struct, frozen=True):
     """The account's limit, and what is reserved of it: function -> environments."""
 
     account_limit: int
-    reserved: Mapping[str, int] = field(default_factory=dict)
+    reserved: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ProvisionedChanged:
+class ProvisionedChanged(msgspec.Struct, frozen=True):
     """So many environments of this version shall be kept ready from now on; also the order to try again."""
 
     version: str
@@ -63,22 +56,19 @@ class ProvisionedChanged:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Recycled:
+class Recycled(msgspec.Struct, frozen=True):
     """The next request of this version shall meet a fresh environment."""
 
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Aborted:
+class Aborted(msgspec.Struct, frozen=True):
     """Somebody ends this environment while it starts: nobody is to wait for it any more. Exited follows."""
 
     env_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRetired:
+class VersionRetired(msgspec.Struct, frozen=True):
     """No request will name this version again: its code or configuration changed, or it was deleted."""
 
     version: str
@@ -99,34 +89,29 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     env_id: str
     version: str
     provisioned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(msgspec.Struct, frozen=True):
     request_id: str
     env_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Throttle:
+class Throttle(msgspec.Struct, frozen=True):
     request_id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(msgspec.Struct, frozen=True):
     """No environment could be started for this request."""
 
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     env_id: str
 
 

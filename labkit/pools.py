@@ -15,7 +15,8 @@ it is the function's invocation rate (a function's, not the account's; a rate, n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 CONCURRENCY = "ConcurrentInvocationLimitExceeded"
 RESERVED_CONCURRENCY = "ReservedFunctionConcurrentInvocationLimitExceeded"
@@ -23,8 +24,7 @@ RATE = "FunctionInvocationRateLimitExceeded"
 RESERVED_RATE = "ReservedFunctionInvocationRateLimitExceeded"
 
 
-@dataclass(slots=True)
-class _Share:
+class _Share(msgspec.Struct):
     """One function's: units taken now, and how many environments it might start at once at `filled_at`."""
 
     allowance: float

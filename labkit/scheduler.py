@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from labkit.actions import (
     Aborted,
@@ -53,8 +54,7 @@ INIT, IDLE, INVOKE, SHUTDOWN = Phase.INIT, Phase.IDLE, Phase.INVOKE, Phase.SHUTD
 STOPPED_FIRST = (INIT, IDLE, INVOKE)  # of provisioned environments that are too many
 
 
-@dataclass(slots=True)
-class _Environment:
+class _Environment(msgspec.Struct):
     env_id: str
     version: str
     function: str
@@ -64,18 +64,17 @@ class _Environment:
     outdated: bool = False
 
 
-@dataclass(slots=True)
-class _Version:
+class _Version(msgspec.Struct):
     """One version's environments that are idle (last used last), its waiting requests, and how many are starting."""
 
     function: str
-    idle: dict[str, _Environment] = field(default_factory=dict)
-    waiting: deque[str] = field(default_factory=deque)
+    idle: dict[str, _Environment] = msgspec.field(default_factory=dict)
+    waiting: deque[str] = msgspec.field(default_factory=deque)
     starting: int = 0  # on demand
     retired: bool = False
     wanted: int = 0  # provisioned
     provisioned: int = 0  # of them alive
-    provisioned_idle: dict[str, _Environment] = field(default_factory=dict)
+    provisioned_idle: dict[str, _Environment] = msgspec.field(default_factory=dict)
     failed: bool = False  # the allocation
 
     @property
@@ -83,8 +82,7 @@ class _Version:
         return 0 if self.failed else self.wanted - self.provisioned
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(msgspec.Struct, frozen=True):
     """A version's provisioned environments: asked for, and initialised."""
 
     requested: int = 0

@@ -46,9 +46,9 @@ MAY = {
     "settings": ({"labkit.errors"}, set()),
     "billing": ({"labkit.model"}, set()),
     "events": ({"labkit.errors", "labkit.events"}, set()),
-    "actions": (set(), set()),
-    "pools": (set(), set()),
-    "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, set()),
+    "actions": (set(), {"msgspec"}),
+    "pools": (set(), {"msgspec"}),
+    "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, {"msgspec"}),
     "conformance": (FREE | {"labkit.client", "labkit.conformance"}, {"boto3", "botocore", "urllib3"}),
     "distributions": ({"labkit.errors"}, set()),
     "load": ({"labkit.errors", "labkit.distributions"}, set()),
@@ -166,10 +166,10 @@ def test_the_scheduler_does_no_io_and_reads_no_clock(name):
         "__future__",
         "collections",
         "collections.abc",
-        "dataclasses",
         "labkit.actions",
         "labkit.model",
         "labkit.pools",
+        "msgspec",
     }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from labkit.emulator.changes import Changes
 from labkit.emulator.dispatcher import Dispatcher
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 Params = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """What the operations act on."""
 
     registry: Registry

@@ -16,7 +16,6 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -37,8 +36,7 @@ MOST_TRIED_AGAIN = 10_000
 NOT_NOW = (ResourceConflict, TooManyRequests)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """See mockaws/seam.py."""
 
     function_arn: str
@@ -50,8 +48,7 @@ class Delivery:
     trace_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """See mockaws/seam.py."""
 
     refusal: str = ""

@@ -16,9 +16,10 @@ import json
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+import msgspec
 
 from labkit.emulator.clients import CallFailed
 from labkit.emulator.registry import REFERENCE, Reference, Registry
@@ -31,8 +32,7 @@ MESSAGE_CHARS = 1024  # what the dead-letter queue gets of an error message: its
 NO_CONCURRENCY = "Function not invoked. Function isconfigured with zero reserved concurrent executions"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How an event ended. `payload` and `version` are the last run's; without one, `status` is the last refusal's."""
 
     condition: EndCondition
@@ -51,8 +51,7 @@ class Ending:
         return self.condition is not EndCondition.SUCCESS
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """A message for a dead-letter queue: the event, with the attributes ErrorCode, ErrorMessage and RequestID."""
 
     target_arn: str
@@ -173,8 +172,7 @@ def burial(call: Call) -> Callable[[DeadLetter], Awaitable[bool]]:
     return bury
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(msgspec.Struct, frozen=True):
     """What an ARN names: a resource of a service."""
 
     arn: str

@@ -393,7 +393,6 @@ class Environment:
         assert self._run is not None
         invocation, version = self.invocation, self.version
         self._run.parked = None
-        self._open_entry(invocation)
         deadline_s = time.time() + version.config.timeout_s - (time.monotonic() - self._began)
         deadline_ms = int(deadline_s * 1000)
         self._run.extensions.send_invoke(
@@ -412,6 +411,7 @@ class Environment:
                 payload=invocation.payload,
             )
         )
+        self._open_entry(invocation)  # what the handler writes is read later
 
     def _open_entry(self, invocation: Invocation) -> None:
         """Begins the invocation's part of the log: with its event, or when it fails without ever getting one."""
@@ -468,6 +468,8 @@ class Environment:
         invocation, self.invocation = self.invocation, None
         self._reception = None
         assert invocation is not None
+        if invocation.early:
+            invocation.early(invocation, body, failed)
         if self._run:
             self._run.answered = invocation.request_id
         self._open_entry(invocation)

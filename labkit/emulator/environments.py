@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from labkit.emulator.daemon import Daemon
 from labkit.emulator.dispatcher import Maker
@@ -28,8 +29,7 @@ BOOTSTRAP = Path(__file__).resolve().parent.parent / "runtime" / "bootstrap.py"
 OWN_PATHS = tuple(path for path in sys.path if path and Path(path).exists())
 
 
-@dataclass(frozen=True, slots=True)
-class Workshop:
+class Workshop(msgspec.Struct, frozen=True):
     """Makes environments and SnapStart's templates, of the same parts, in `folder`."""
 
     settings: Settings
@@ -114,8 +114,7 @@ class Workshop:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """What an environment and its template have in kind."""
 
     paths: tuple[str, ...]  # where modules are found behind the task root

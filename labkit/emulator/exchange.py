@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
@@ -98,11 +98,24 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Invocations(Protocol):
-    """Who answers invocations: `early` with an answer before the body is read, or None; `invoke` when it is whole."""
+class Answering(Protocol):
+    """Where an answer goes: at once, or said first, and settled when all that belongs to it is done."""
 
-    def early(self, request: Request) -> Answer | None: ...
-    def invoke(self, request: Request, body: bytes, answer: Callable[[Answer], None]) -> None: ...
+    begun: bool
+
+    def answer(self, answer: Answer) -> None: ...
+    def say(self, answer: Answer) -> None: ...
+    def settle(self) -> None: ...
+
+
+class Invocations(Protocol):
+    """Who answers invocations: `early` with an answer before the body is read, or None; `invoke` when it is whole.
+
+    `fields` are the request's headers by name: made once, because both need them.
+    """
+
+    def early(self, request: Request, fields: Mapping[bytes, bytes]) -> Answer | None: ...
+    def invoke(self, request: Request, fields: Mapping[bytes, bytes], body: bytes, reply: Answering) -> None: ...
 
 
 class Invocation(Exchange):
@@ -111,6 +124,7 @@ class Invocation(Exchange):
     def __init__(self, line: Line, request: Request, front: Invocations, most_bytes: int) -> None:
         super().__init__(line, request)
         self._front = front
+        self._fields = dict(request.headers)
         self._most_bytes = most_bytes
         self._chunks: list[bytes] = []
         self._size = 0
@@ -118,12 +132,12 @@ class Invocation(Exchange):
 
     def start(self) -> None:
         self._started = True
-        refusal = self._front.early(self.request)
+        refusal = self._front.early(self.request, self._fields)
         if refusal is not None:
             self.answer(refusal)
         elif self.whole:
             self._invoke()
-        elif expects(self.request):
+        elif self._fields.get(b"expect", b"").lower() == b"100-continue":
             self._line.write(CONTINUE)
 
     def feed(self, body: bytes) -> None:
@@ -138,12 +152,20 @@ class Invocation(Exchange):
 
     def _invoke(self) -> None:
         chunks, self._chunks = self._chunks, []
-        self._front.invoke(self.request, chunks[0] if len(chunks) == 1 else b"".join(chunks), self.answer)
+        self._front.invoke(self.request, self._fields, chunks[0] if len(chunks) == 1 else b"".join(chunks), self)
 
     def answer(self, answer: Answer) -> None:
-        if not self.over:
+        self.say(answer)
+        self.settle()
+
+    def say(self, answer: Answer) -> None:
+        """The client has its answer; its next request waits until this one is settled."""
+        if not (self.over or self.begun):
             self.begun = True
             self._line.write(encoded(answer, keep_alive=self.keep_alive))
+
+    def settle(self) -> None:
+        if not self.over:
             self._done()
 
 

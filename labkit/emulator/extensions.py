@@ -16,10 +16,11 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from labkit.emulator.runtime_api import Channel
 from labkit.model import FunctionConfig
@@ -64,8 +65,7 @@ class Refused(Exception):
         super().__init__(message)
 
 
-@dataclass(slots=True)
-class Extension:
+class Extension(msgspec.Struct):
     name: str
     identifier: str
     external: bool

@@ -19,7 +19,7 @@ from typing import Any
 
 from labkit.emulator import refusals
 from labkit.emulator.authority import Authority
-from labkit.emulator.exchange import Answer, Conversation, Exchange, Invocation, Line, Receive, Request, Send
+from labkit.emulator.exchange import Answer, Answering, Conversation, Exchange, Invocation, Line, Receive, Request, Send
 from labkit.emulator.forwarding import Caller, caller_of
 from labkit.emulator.http import BODY_BYTES as FRONT_BYTES
 from labkit.emulator.http import FrontDoor, Scope, is_invocation, is_loopback, respond, send_reply
@@ -44,6 +44,7 @@ BODY_BYTES = 70_167_211  # of the largest request that Lambda takes
 VERIFIERS_KEPT = 64
 CHANGE_IDENTITIES = frozenset({"iam", "cloudformation"})
 DECIDING = frozenset({b"authorization", b"content-type", b"host", b"x-amz-copy-source", b"x-amz-target"})
+Fields = Mapping[bytes, bytes]
 UNREADABLE = "The signature of this request cannot be read, or in two ways."
 
 
@@ -98,29 +99,28 @@ class Gate:
 
     # --- invocations
 
-    def early(self, request: Request) -> Answer | None:
+    def early(self, request: Request, headers: Fields) -> Answer | None:
         """What the front door says before a body is read; of strangers' signatures it knows nothing yet."""
-        headers = dict(request.headers)
         caller = caller_of(headers, request.query)
         stranger = caller is not None and not self._is_owners(caller) and is_loopback(headers.get(b"host", b""))
-        return None if stranger else self._app.early(request)
+        return None if stranger else self._app.early(request, headers)
 
-    def invoke(self, request: Request, body: bytes, answer: Callable[[Answer], None]) -> None:
-        caller = caller_of(dict(request.headers), request.query)
+    def invoke(self, request: Request, headers: Fields, body: bytes, reply: Answering) -> None:
+        caller = caller_of(headers, request.query)
         try:
             region = _region(caller, request.query, request.headers)
         except ServiceError as error:
-            answer(self._app.refusal(error))
+            reply.answer(self._app.refusal(error))
             return
         if caller is None or self._is_owners(caller) or len(body) > FRONT_BYTES:  # cut, and refused for its size
-            self._app.invoke(request, body, answer)
+            self._app.invoke(request, headers, body, reply)
             return
-        task = asyncio.create_task(self._invoke_judged(caller, region, request, body, answer))
+        task = asyncio.create_task(self._invoke_judged(caller, region, request, headers, body, reply))
         self._judging.add(task)
         task.add_done_callback(self._judging.discard)
 
     async def _invoke_judged(
-        self, caller: Caller, region: str, request: Request, body: bytes, answer: Callable[[Answer], None]
+        self, caller: Caller, region: str, request: Request, headers: Fields, body: bytes, reply: Answering
     ) -> None:
         scope = {
             "method": request.method,
@@ -131,11 +131,11 @@ class Gate:
         try:
             await self._judged(caller, region, scope, body)
         except ServiceError as error:
-            answer(self._app.refusal(error))
+            reply.answer(self._app.refusal(error))
         except Exception as error:
-            answer(self._app.refusal(fault(error)))
+            reply.answer(self._app.refusal(fault(error)))
         else:
-            self._app.invoke(request, body, answer)
+            self._app.invoke(request, headers, body, reply)
 
     # --- the judgement
 

@@ -15,10 +15,11 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from labkit.emulator.registry import Cors, PolicyStatement
 
@@ -36,8 +37,7 @@ class UnusableResultError(Exception):
     """A result that is no HTTP response. A caller sees 502, as on AWS."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True):
     """`path` is what follows the URL's own address, `query` what follows `?`: both as they were sent."""
 
     method: str
@@ -52,15 +52,13 @@ class HttpRequest:
         return ",".join(value for key, value in self.headers if key.lower() == name)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct, frozen=True):
     status: int
     headers: Fields
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who signed a request to a URL with AuthType AWS_IAM."""
 
     account_id: str

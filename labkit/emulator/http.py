@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from labkit.emulator.exchange import (
     Answer,
+    Answering,
     App,
     Conversation,
     Exchange,
@@ -28,6 +29,7 @@ from labkit.emulator.exchange import (
     Send,
 )
 from labkit.emulator.forwarding import Forwarding
+from labkit.emulator.invocation import Invocation as Run
 from labkit.emulator.invocation import Result
 from labkit.emulator.invoker import Begun, Invoker
 from labkit.emulator.pages import RESET_PATH, fault
@@ -99,9 +101,8 @@ class FrontDoor:
 
     # --- invocations
 
-    def early(self, request: Request) -> Answer | None:
+    def early(self, request: Request, headers: Headers) -> Answer | None:
         """The refusal of an invocation whose body need not be read."""
-        headers = dict(request.headers)
         if not is_loopback(headers.get(b"host", b"")):
             return Answer(403, REFUSED, NOT_HERE)
         if self._verifier and is_long(headers):
@@ -111,22 +112,28 @@ class FrontDoor:
                 return self.refusal(error)
         return None
 
-    def invoke(self, request: Request, body: bytes, answer: Callable[[Answer], None]) -> None:
-        headers: Headers = dict(request.headers)
+    def invoke(self, request: Request, headers: Headers, body: bytes, reply: Answering) -> None:
+        tail = headers.get(b"x-amz-log-type") == b"Tail"
         try:
-            begun = self._begin(request, headers, body)
+            begun = self._begin(request, headers, body, early=None if tail else partial(_said, reply))
         except ServiceError as error:
-            answer(self.refusal(error))
+            reply.answer(self.refusal(error))
         except Exception as error:
-            answer(self.refusal(fault(error)))
+            reply.answer(self.refusal(fault(error)))
         else:
-            tail = headers.get(b"x-amz-log-type") == b"Tail"
             if begun.result is None:
-                answer(Answer(begun.status, _fields(begun, None, tail=tail), b""))
+                reply.answer(Answer(begun.status, _fields(begun.request_id, begun.executed_version), b""))
             else:
-                begun.result.add_done_callback(partial(self._answer, answer, begun, tail))
+                begun.result.add_done_callback(partial(self._ended, reply, begun, tail))
 
-    def _begin(self, request: Request, headers: Headers, payload: bytes) -> Begun:
+    def _begin(
+        self,
+        request: Request,
+        headers: Headers,
+        payload: bytes,
+        *,
+        early: Callable[[Run, bytes, bool], None] | None,
+    ) -> Begun:
         query = request.query
         if self._verifier and len(payload) <= BODY_BYTES:  # a longer one is cut, and refused for its size
             fields = headers if len(headers) == len(request.headers) else request.headers
@@ -138,21 +145,24 @@ class FrontDoor:
             kind=_text(headers, b"x-amz-invocation-type") or InvocationType.REQUEST_RESPONSE,
             client_context=_text(headers, b"x-amz-client-context"),
             trace_id=_text(headers, b"x-amzn-trace-id"),
+            early=early,
         )
 
-    def _answer(
-        self, answer: Callable[[Answer], None], begun: Begun, tail: bool, ended: asyncio.Future[Result]
-    ) -> None:
+    def _ended(self, reply: Answering, begun: Begun, tail: bool, ended: asyncio.Future[Result]) -> None:
+        """With a result the client has its answer, unless it wants the end of the log, too."""
         if ended.cancelled():
             return
         try:
             result = ended.result()
         except ServiceError as error:
-            answer(self.refusal(error))
+            reply.answer(self.refusal(error))
         except Exception as error:
-            answer(self.refusal(fault(error)))
+            reply.answer(self.refusal(fault(error)))
         else:
-            answer(Answer(begun.status, _fields(begun, result, tail=tail), result.payload))
+            if not reply.begun:
+                log = [(b"x-amz-log-result", base64.b64encode(log_tail(result.entry)))] if tail else []
+                reply.say(_answer(begun.request_id, begun.executed_version, result.payload, result.failed, *log))
+            reply.settle()
 
     def refusal(self, error: ServiceError) -> Answer:
         """What Lambda's API answers to an error."""
@@ -171,18 +181,19 @@ def is_loopback(host: bytes) -> bool:
     return name in LOOPBACK or name.endswith(b".localhost")
 
 
-def _fields(begun: Begun, result: Result | None, *, tail: bool) -> list[tuple[bytes, bytes]]:
-    fields = [
-        (b"x-amzn-requestid", begun.request_id.encode()),
-        (b"x-amz-executed-version", begun.executed_version.encode()),
-    ]
-    if result is not None:
-        fields.append((b"content-type", b"application/json"))
-        if result.failed:
-            fields.append((b"x-amz-function-error", b"Unhandled"))
-        if tail:
-            fields.append((b"x-amz-log-result", base64.b64encode(log_tail(result.entry))))
-    return fields
+def _said(reply: Answering, invocation: Run, payload: bytes, failed: bool) -> None:
+    reply.say(_answer(invocation.request_id, invocation.version.version, payload, failed))
+
+
+def _answer(request_id: str, executed_version: str, payload: bytes, failed: bool, *more: tuple[bytes, bytes]) -> Answer:
+    fields = [*_fields(request_id, executed_version), (b"content-type", b"application/json")]
+    if failed:
+        fields.append((b"x-amz-function-error", b"Unhandled"))
+    return Answer(200, [*fields, *more], payload)
+
+
+def _fields(request_id: str, executed_version: str) -> list[tuple[bytes, bytes]]:
+    return [(b"x-amzn-requestid", request_id.encode()), (b"x-amz-executed-version", executed_version.encode())]
 
 
 def _parameter(query: bytes, name: str) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+
+import msgspec
 
 from labkit.emulator.recorder import Entry
 from labkit.emulator.registry import FunctionVersion
@@ -11,9 +13,12 @@ from labkit.emulator.streaming import ResponseStream
 from labkit.model import Trace
 
 
-@dataclass(slots=True)
-class Invocation:
-    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once."""
+class Invocation(msgspec.Struct):
+    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once.
+
+    `early` hears what the handler's answer is, and whether it failed, before its trace is made: whoever waits for
+    nothing but that need not wait for the bookkeeping.
+    """
 
     request_id: str
     version: FunctionVersion
@@ -25,10 +30,10 @@ class Invocation:
     client_context: str = ""
     trace_id: str = ""
     stream: ResponseStream | None = None  # of a caller that wants the response piece by piece
+    early: Callable[[Invocation, bytes, bool], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     payload: bytes
     failed: bool
     entry: Entry

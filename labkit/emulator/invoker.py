@@ -11,7 +11,7 @@ import base64
 import json
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import msgspec
@@ -40,8 +40,7 @@ LOOP = (
 CLIENT_CONTEXT_BYTES = 3583  # the API's limit, in base64
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the caller of Invoke gets. `result` is None for Event and DryRun."""
 
     status: int
@@ -50,8 +49,7 @@ class Answer:
     result: Result | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(msgspec.Struct, frozen=True):
     """An invocation on its way. Its `result` comes later; there is none for Event and DryRun."""
 
     status: int
@@ -68,6 +66,7 @@ class How(TypedDict, total=False):
     trace_id: str
     request_id: str
     stream: ResponseStream | None
+    early: Callable[[Invocation, bytes, bool], None] | None
 
 
 class Invoker:
@@ -108,8 +107,12 @@ class Invoker:
         trace_id: str = "",
         request_id: str = "",
         stream: ResponseStream | None = None,
+        early: Callable[[Invocation, bytes, bool], None] | None = None,
     ) -> Begun:
-        """Sets an invocation going, as `invoke` does, and does not wait for it; its future may raise ServiceErrors."""
+        """Sets an invocation going, as `invoke` does, and does not wait for it; its future may raise ServiceErrors.
+
+        `early` is Invocation's.
+        """
         version = self._registry.serving(reference)
         _check(payload, kind, client_context)
         request_id = request_id or self._new_id()
@@ -131,6 +134,7 @@ class Invoker:
             client_context=_decoded(client_context),
             trace_id=continued(header, version.config.name),
             stream=stream,
+            early=early,
         )
         if kind == InvocationType.EVENT:
             self._queue.put(invocation)

@@ -12,8 +12,9 @@ PutLogEvents': 10,000 events or 1 MiB a call, 26 bytes for each event beside its
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+import msgspec
 
 from labkit.emulator import loglines
 from labkit.emulator.loglines import FRAME_MAGIC, frames, level_of
@@ -26,14 +27,12 @@ EVENT_BYTES = BATCH_BYTES - EVENT_EXTRA_BYTES
 PLAUSIBLE_S = 60.0  # a frame's time is its process's word: not believed if it is farther away from ours
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
+class LogEvent(msgspec.Struct, frozen=True):
     at_ms: int
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(msgspec.Struct, frozen=True):
     """What an entry has beyond what was sent: and what has been sent of it when these are."""
 
     events: list[LogEvent]
@@ -198,7 +197,7 @@ def in_order(events: Iterable[LogEvent], after_ms: int) -> list[LogEvent]:
     found = []
     for event in events:
         after_ms = max(after_ms, event.at_ms)
-        found.append(event if event.at_ms == after_ms else replace(event, at_ms=after_ms))
+        found.append(event if event.at_ms == after_ms else msgspec.structs.replace(event, at_ms=after_ms))
     return found
 
 

@@ -16,10 +16,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import NamedTuple
+
+import msgspec
 
 from labkit.billing import billed_ms
 from labkit.model import LATEST, FunctionConfig, LoggingConfig, Status, Trace
@@ -35,8 +36,7 @@ PLATFORMS = ("Runtime.", "Sandbox.", "Function.")  # error types of what the pla
 TEXT = LoggingConfig()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """What all lines of one log stream have in common."""
 
     function_name: str = ""

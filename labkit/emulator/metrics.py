@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+import msgspec
 
 from labkit.model import Status, Trace
 
@@ -35,8 +36,7 @@ class Subject(NamedTuple):
     minute: int
 
 
-@dataclass(slots=True)
-class Statistic:
+class Statistic(msgspec.Struct):
     """A statistic set of CloudWatch's."""
 
     count: int = 0
@@ -57,12 +57,11 @@ class Statistic:
         self.most = max(self.most, other.most)
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     invocations: int = 0
     errors: int = 0
-    duration_ms: Statistic = field(default_factory=Statistic)
-    noted: dict[str, Statistic] = field(default_factory=dict)
+    duration_ms: Statistic = msgspec.field(default_factory=Statistic)
+    noted: dict[str, Statistic] = msgspec.field(default_factory=dict)
 
     def metrics(self) -> Iterator[tuple[str, str, Statistic]]:
         """Name, unit and values of each metric."""

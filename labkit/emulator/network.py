@@ -18,9 +18,10 @@ What is not permitted is dropped on AWS, and a client waits until its time is ov
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
+
+import msgspec
 
 Address = IPv4Address | IPv6Address
 Block = IPv4Network | IPv6Network
@@ -33,8 +34,7 @@ MOST_PORTS = 256
 """A kernel's list of ports is not longer: wide ranges are not turned into one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """An egress rule; without a block it is about a security group or a prefix list."""
 
     protocol: str
@@ -48,8 +48,7 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(msgspec.Struct, frozen=True):
     """What a function is attached to. `routes`: by subnet, the blocks outside the VPC that its route table leads to."""
 
     groups: tuple[str, ...]

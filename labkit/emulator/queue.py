@@ -8,13 +8,13 @@ An event whose function is deleted meanwhile ends without a trace, as it does on
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from labkit.emulator import destinations
 from labkit.emulator.clock import Clock
@@ -37,8 +37,7 @@ class Journal(Protocol):
     def drop_event(self, request_id: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
+class Ways(msgspec.Struct, frozen=True):
     """What the queue asks others for."""
 
     submit: Callable[[Invocation], None]
@@ -57,13 +56,12 @@ class Ways:
     """Whether an event is one too many of a recursive loop."""
 
 
-@dataclass(slots=True)
-class _Event:
+class _Event(msgspec.Struct):
     """An event between two attempts. `result` is the last run's, `error` the last refusal since then."""
 
     invocation: Invocation
     accepted_at: float
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress = msgspec.field(default_factory=Progress)
     result: Result | None = None
     error: ServiceError | None = None
 
@@ -174,9 +172,9 @@ class EventQueue:
             event.error = RecursiveInvocation(f"{version.config.name} is in a recursive loop: its event was stopped.")
             _say_stopped(event.invocation)
             return Attempt.LOOPED
-        invocation = dataclasses.replace(event.invocation, version=version, result=self._loop.create_future())
+        invocation = msgspec.structs.replace(event.invocation, version=version, result=self._loop.create_future())
         if event.progress != Progress():  # a trace tells of its own attempt, not of the minutes before
-            invocation = dataclasses.replace(invocation, arrived=time.monotonic(), arrived_at=self._clock.now())
+            invocation = msgspec.structs.replace(invocation, arrived=time.monotonic(), arrived_at=self._clock.now())
         self._ways.note("AsyncEventAge", invocation, (self._clock.now() - event.accepted_at) * 1000)
         self._ways.submit(invocation)
         event.invocation = invocation
@@ -242,8 +240,8 @@ def _ending(event: _Event, condition: EndCondition, *, at: float) -> Ending:
     if condition is EndCondition.ZERO_RESERVED_CONCURRENCY:
         return ending
     if error is not None:
-        return dataclasses.replace(ending, status=error.status, message=str(error))
+        return msgspec.structs.replace(ending, status=error.status, message=str(error))
     if result is not None:
         version = invocation.version.version
-        return dataclasses.replace(ending, status=200, version=version, payload=result.payload)
+        return msgspec.structs.replace(ending, status=200, version=version, payload=result.payload)
     return ending

@@ -15,8 +15,9 @@ from __future__ import annotations
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import islice
+
+import msgspec
 
 from labkit.emulator import loglines
 from labkit.emulator.loglines import Origin
@@ -34,16 +35,14 @@ LEFT_BYTES = 8 * 1024 * 1024
 NOBODY = Origin()
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct):
     """A chunk of what the handler wrote from this time on, or a line of the platform's."""
 
     data: bytearray | str
     at: float
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """One invocation's part of a log, or the lines between two (request_id empty).
 
     `output` is what the handler wrote, in chunks, and what the platform said in between, in lines. `init` is the
@@ -56,7 +55,7 @@ class Entry:
     began_at: float = 0.0
     function_arn: str = ""
     tracing: str = ""
-    output: list[Part] = field(default_factory=list)
+    output: list[Part] = msgspec.field(default_factory=list)
     trace: Trace | None = None
     closing: str = ""  # Lambda's own words before END in Text, such as "Task timed out"
     produced_bytes: int = 0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import re
 import uuid
 from collections.abc import Iterator, Mapping, MutableMapping, ValuesView
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
+
+import msgspec
 
 from labkit.errors import InvalidParameterValue, PreconditionFailed, ResourceConflict, ResourceNotFound
 from labkit.model import LATEST, DeploymentPackage, EventInvokeConfig, FunctionConfig
@@ -23,8 +23,7 @@ REFERENCE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """What a caller means by a function name: a name, a partial or a whole ARN, perhaps with a qualifier."""
 
     name: str
@@ -45,8 +44,7 @@ def parse_reference(text: str, qualifier: str | None = None) -> Reference:
     return Reference(match["name"], named or qualifier)
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionVersion:
+class FunctionVersion(msgspec.Struct, frozen=True):
     """Code and configuration; a published version never changes.
 
     `key` is new with every change of code or configuration: environments of one key are interchangeable.
@@ -62,8 +60,7 @@ class FunctionVersion:
     layers: tuple[LayerVersion, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LayerVersion:
+class LayerVersion(msgspec.Struct, frozen=True):
     """Files that several functions share."""
 
     name: str
@@ -81,22 +78,20 @@ class LayerVersion:
         return f"{self.layer_arn}:{self.number}"
 
 
-@dataclass(slots=True)
-class Layer:
-    versions: dict[int, LayerVersion] = field(default_factory=dict)
+class Layer(msgspec.Struct):
+    versions: dict[int, LayerVersion] = msgspec.field(default_factory=dict)
     last_number: int = 0  # numbers of deleted versions are not used again
-    policies: dict[int, LayerPolicy] = field(default_factory=dict)  # by version
+    policies: dict[int, LayerPolicy] = msgspec.field(default_factory=dict)  # by version
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(msgspec.Struct, frozen=True):
     """A name for a version; `weights` send a share of the invocations to another one."""
 
     name: str
     version: str
     description: str = ""
-    weights: Mapping[str, float] = field(default_factory=dict)
-    revision_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    weights: Mapping[str, float] = msgspec.field(default_factory=dict)
+    revision_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
 
     def pick(self, draw: float) -> str:
         """The version that serves a request, by a number drawn from [0, 1)."""
@@ -107,8 +102,7 @@ class Alias:
         return self.version
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyStatement:
+class PolicyStatement(msgspec.Struct, frozen=True):
     """A permission in a function's resource policy; absent conditions are None."""
 
     sid: str
@@ -123,16 +117,14 @@ class PolicyStatement:
     via_url: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LayerPolicy:
+class LayerPolicy(msgspec.Struct, frozen=True):
     """Who may use a version of a layer; every change is a new revision."""
 
     statements: tuple[PolicyStatement, ...] = ()
     revision_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CodeSigningConfig:
+class CodeSigningConfig(msgspec.Struct, frozen=True):
     """Whose signatures code should bear, and what is to be done with other code. Kept and shown only."""
 
     config_id: str
@@ -141,11 +133,10 @@ class CodeSigningConfig:
     last_modified: str
     policy: str = "Warn"
     description: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Cors:
+class Cors(msgspec.Struct, frozen=True):
     """Which web pages may call a function URL, and how; None is what nobody set."""
 
     allow_credentials: bool | None = None
@@ -156,8 +147,7 @@ class Cors:
     max_age_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionUrl:
+class FunctionUrl(msgspec.Struct, frozen=True):
     """An HTTP address of a function or of an alias. `url_id` is the unguessable part of it."""
 
     url_id: str
@@ -168,8 +158,7 @@ class FunctionUrl:
     cors: Cors | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionEventInvokeConfig:
+class FunctionEventInvokeConfig(msgspec.Struct, frozen=True):
     """What somebody set about asynchronous invocations of one qualifier; None is what nobody set."""
 
     maximum_retry_attempts: int | None
@@ -190,8 +179,7 @@ class FunctionEventInvokeConfig:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
+class StreamSettings(msgspec.Struct, frozen=True):
     """What only an event source mapping of a stream has; -1 is without limit."""
 
     starting_position: str
@@ -204,8 +192,7 @@ class StreamSettings:
     on_failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EventSourceMapping:
+class EventSourceMapping(msgspec.Struct, frozen=True):
     """A queue or stream, and the function that gets its batches. A poller of this source says so in `polled`."""
 
     mapping_id: str
@@ -220,7 +207,7 @@ class EventSourceMapping:
     reports_item_failures: bool = False
     maximum_concurrency: int | None = None
     stream: StreamSettings | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
     last_result: str = ""  # what came of its last batch; empty before the first
 
     @property
@@ -228,38 +215,35 @@ class EventSourceMapping:
         return self.source_arn.split(":")[2]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class Change(msgspec.Struct, frozen=True, eq=False):
     """A function is being created, or updated from the version that serves until it is done."""
 
     previous: FunctionVersion | None
 
 
-@dataclass(frozen=True, slots=True)
-class ProvisionedConcurrency:
+class ProvisionedConcurrency(msgspec.Struct, frozen=True):
     """How many environments somebody wants to be kept ready for a version or an alias."""
 
     requested: int
     last_modified: str
 
 
-@dataclass(slots=True)
-class Function:
+class Function(msgspec.Struct):
     """What a name stands for. The dicts after `tags` are by qualifier, $LATEST where a caller gives none."""
 
     latest: FunctionVersion
-    tags: dict[str, str] = field(default_factory=dict)
-    published: dict[str, FunctionVersion] = field(default_factory=dict)
-    aliases: dict[str, Alias] = field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    published: dict[str, FunctionVersion] = msgspec.field(default_factory=dict)
+    aliases: dict[str, Alias] = msgspec.field(default_factory=dict)
     last_number: int = 0  # numbers of deleted versions are not used again
-    policies: dict[str, tuple[PolicyStatement, ...]] = field(default_factory=dict)
-    event_invoke: dict[str, FunctionEventInvokeConfig] = field(default_factory=dict)
-    urls: dict[str, FunctionUrl] = field(default_factory=dict)
-    runtime_updates: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, tuple[PolicyStatement, ...]] = msgspec.field(default_factory=dict)
+    event_invoke: dict[str, FunctionEventInvokeConfig] = msgspec.field(default_factory=dict)
+    urls: dict[str, FunctionUrl] = msgspec.field(default_factory=dict)
+    runtime_updates: dict[str, str] = msgspec.field(default_factory=dict)
     recursive_loop: str = "Terminate"
     reserved: int | None = None  # of the account's concurrency
     change: Change | None = None
-    provisioned: dict[str, ProvisionedConcurrency] = field(default_factory=dict)  # by qualifier, never $LATEST
+    provisioned: dict[str, ProvisionedConcurrency] = msgspec.field(default_factory=dict)  # by qualifier, never $LATEST
     code_signing_arn: str = ""
 
     @property
@@ -280,11 +264,11 @@ class Function:
         """Something that belongs to the function, or to that part of it, changed; neither code nor configuration."""
         revision_id = str(uuid.uuid4())
         if qualifier in self.aliases:
-            self.aliases[qualifier] = dataclasses.replace(self.aliases[qualifier], revision_id=revision_id)
+            self.aliases[qualifier] = msgspec.structs.replace(self.aliases[qualifier], revision_id=revision_id)
         elif qualifier in self.published:
-            self.published[qualifier] = dataclasses.replace(self.published[qualifier], revision_id=revision_id)
+            self.published[qualifier] = msgspec.structs.replace(self.published[qualifier], revision_id=revision_id)
         else:
-            self.latest = dataclasses.replace(self.latest, revision_id=revision_id)
+            self.latest = msgspec.structs.replace(self.latest, revision_id=revision_id)
 
     def forget(self, qualifier: str) -> None:
         """What belongs to a version or alias goes with it; its provisioned concurrency is the dispatcher's to end."""

@@ -13,8 +13,9 @@ Lambda's own rules (developer guide, "How Lambda handles errors and retries with
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+
+import msgspec
 
 from labkit.model import EventInvokeConfig
 
@@ -42,8 +43,7 @@ class EndCondition(StrEnum):
     RECURSIVE_INVOCATION = "RecursiveInvocation"  # AWS's word for it is not documented
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """What an event has been through: runs of the handler, and refusals since the last of them."""
 
     runs: int = 0
@@ -52,16 +52,14 @@ class Progress:
     def after(self, attempt: Attempt) -> Progress:
         if attempt in (Attempt.SUCCEEDED, Attempt.FAILED):
             return Progress(runs=self.runs + 1)
-        return replace(self, refusals=self.refusals + 1)
+        return msgspec.structs.replace(self, refusals=self.refusals + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     after_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True):
     condition: EndCondition
 
 

@@ -15,8 +15,9 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from labkit.emulator import shutdown
 from labkit.emulator.endings import error_body, error_type_of, exit_words, timeout_line
@@ -32,8 +33,7 @@ RESTORE_TIMEOUT_S = 10.0
 OWN_VARIABLES = ("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME")  # of an environment that is forked
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """An answer of the platform's own: the type in REPORT, the payload, what the log says before END."""
 
     reported: str
@@ -42,8 +42,7 @@ class Failure:
     status: Status = Status.ERROR
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct):
     """See the module's docstring. `snap_start`: there is a restore between the init and the first event."""
 
     sandbox: Sandbox
@@ -64,7 +63,7 @@ class Run:
     answered: str = ""  # the request id that has its answer, until the next one is asked for
     restoring: float | None = None  # since SnapStart's snapshot would have been taken
     restored_s: float | None = None
-    channels: list[Channel] = field(default_factory=list)
+    channels: list[Channel] = msgspec.field(default_factory=list)
 
     def start(self, argv: Sequence[str], variables: Mapping[str, str], paths: Sequence[str]) -> bool:
         """Starts the runtime and the executables; False if one of these cannot run. Raises OSError if that."""

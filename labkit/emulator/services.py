@@ -15,11 +15,12 @@ import site
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
+
+import msgspec
 
 from labkit.errors import ServicesNotStarted
 
@@ -49,8 +50,7 @@ class Listener(Protocol):
     async def stop(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
+class _Running(msgspec.Struct, frozen=True):
     process: asyncio.subprocess.Process
     pool: httpcore.AsyncConnectionPool
 

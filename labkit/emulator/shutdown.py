@@ -8,8 +8,9 @@ with an external one); the runtime's share is that of AWS's runtime interface em
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 EXTERNAL_S, INTERNAL_S = 2.0, 0.5
 RUNTIME_SHARE = 0.3
@@ -21,8 +22,7 @@ class Due(Enum):
     KILL = "kill what is left"
 
 
-@dataclass(slots=True)
-class Shutdown:
+class Shutdown(msgspec.Struct):
     """One shutdown under way. `reason` is AWS's: spindown, timeout or failure."""
 
     reason: str

@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,7 @@ CREATE TABLE IF NOT EXISTS aside (kind TEXT, name TEXT, body BLOB NOT NULL, why 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(msgspec.Struct, frozen=True):
     """An asynchronous invocation that waits, as the queue left it; times are the clock's, in seconds."""
 
     request_id: str
@@ -59,15 +57,14 @@ class StoredEvent:
     refusals: int = 0
 
 
-@dataclass(slots=True)
-class Contents:
+class Contents(msgspec.Struct):
     """What a folder held."""
 
-    functions: dict[str, Function] = field(default_factory=dict)
-    layers: dict[str, Layer] = field(default_factory=dict)
-    mappings: dict[str, EventSourceMapping] = field(default_factory=dict)
-    code_signing: dict[str, CodeSigningConfig] = field(default_factory=dict)
-    events: list[StoredEvent] = field(default_factory=list)
+    functions: dict[str, Function] = msgspec.field(default_factory=dict)
+    layers: dict[str, Layer] = msgspec.field(default_factory=dict)
+    mappings: dict[str, EventSourceMapping] = msgspec.field(default_factory=dict)
+    code_signing: dict[str, CodeSigningConfig] = msgspec.field(default_factory=dict)
+    events: list[StoredEvent] = msgspec.field(default_factory=list)
     ahead_s: float = 0.0
 
 

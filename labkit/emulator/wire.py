@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
+
+import msgspec
 
 from labkit.emulator import eventstream, values
 from labkit.emulator.apimodel import Operation, description
@@ -44,16 +45,14 @@ BODILESS = frozenset({204, 304})
 Query = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """The operation that a request means, and the decoded parameters of its path."""
 
     operation: str
     uri: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An HTTP response; header names are in lower case, values ASCII. Content-Length is the server's to add."""
 
     status: int
@@ -61,21 +60,19 @@ class Reply:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
+class _Route(msgspec.Struct, frozen=True):
     operation: str
     method: str
     names: tuple[str, ...]
     query: frozenset[tuple[str, str]]
 
 
-@dataclass(slots=True)
-class _Segment:
+class _Segment(msgspec.Struct):
     """A node of the route tree: what may follow literally, what may follow as a parameter, what ends here."""
 
-    literal: dict[str, _Segment] = field(default_factory=dict)
+    literal: dict[str, _Segment] = msgspec.field(default_factory=dict)
     parameter: _Segment | None = None
-    routes: list[_Route] = field(default_factory=list)
+    routes: list[_Route] = msgspec.field(default_factory=list)
 
     def child(self, text: str) -> _Segment:
         if not text.startswith("{"):

@@ -73,11 +73,11 @@ def own_rows(found: dict[tuple[str, str], Rounds]) -> list[Row]:
 
 @contextmanager
 def unsigned_line(stage: Stage) -> Iterator[Line]:
-    """The same function in a lab that looks at no signature."""
+    """The same function and the same signed request, in a lab that looks at no signature."""
     with running(*SERVE) as (_, endpoint):
         lab = Lab(settings=Settings(endpoint=endpoint, access_key_id="bench", secret_access_key="bench"))
         deploy(lab, stage.folder, ("echo",))
-        yield Line(endpoint, f"{FUNCTIONS}echo/invocations", EVENTS["echo"])
+        yield Line(endpoint, f"{FUNCTIONS}echo/invocations", EVENTS["echo"], keys=lab.connection)
 
 
 def boto3_call(stage: Stage) -> Callable[[], bytes]:

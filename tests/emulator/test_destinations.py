@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import replace
 
+import msgspec
 import pytest
 
 from labkit.emulator.clients import CallFailed
@@ -235,17 +235,17 @@ def test_a_dead_letter_for_a_queue_is_the_event_with_three_attributes():
 
 def test_a_dead_letter_for_a_topic_is_the_event_with_three_attributes():
     params = {"TopicArn": TOPIC, "Message": '{"x": 1}', "MessageAttributes": ATTRIBUTES}
-    assert buried(replace(LETTER, target_arn=TOPIC)) == [("sns", "publish", "eu-west-1", params)]
+    assert buried(msgspec.structs.replace(LETTER, target_arn=TOPIC)) == [("sns", "publish", "eu-west-1", params)]
 
 
 def test_an_error_without_a_message_has_no_attribute_for_it():
-    ((*_, params),) = buried(replace(LETTER, error_message=""))
+    ((*_, params),) = buried(msgspec.structs.replace(LETTER, error_message=""))
     assert set(params["MessageAttributes"]) == {"RequestID", "ErrorCode"}
 
 
 @pytest.mark.parametrize("target", [QUEUE, BUS])
 def test_a_lost_dead_letter_is_named_in_the_log(target, capsys):
-    buried(replace(LETTER, target_arn=target), FakeCall(error=GONE))
+    buried(msgspec.structs.replace(LETTER, target_arn=target), FakeCall(error=GONE))
     said = capsys.readouterr().err
     assert f"not delivered to {target}" in said
     assert "the event r failed with 'no luck'" in said

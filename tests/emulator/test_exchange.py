@@ -222,12 +222,12 @@ class FakeFront:
     def __init__(self) -> None:
         self.bodies = []
 
-    def early(self, request):
+    def early(self, request, fields):
         return self.refusal
 
-    def invoke(self, request, body, answer):
+    def invoke(self, request, fields, body, reply):
         self.bodies.append(body)
-        answer(OK)
+        reply.answer(OK)
 
 
 def invocation(front, *, most_bytes=10, **about):
@@ -285,6 +285,22 @@ def test_the_last_answer_of_a_connection_says_so():
     exchange.end()
     assert b"\r\nconnection: close\r\n" in line.written
     assert line.closed
+
+
+def test_an_answer_that_is_said_is_not_over_until_it_is_settled():
+    line, exchange = invocation(FakeFront())
+    exchange.say(OK)
+    assert line.written.endswith(b"ok")
+    assert (exchange.begun, exchange.over) == (True, False)
+    exchange.settle()
+    assert exchange.over
+
+
+def test_only_the_first_answer_is_said():
+    line, exchange = invocation(FakeFront())
+    exchange.say(OK)
+    exchange.say(NO)
+    assert line.written.count(b"HTTP/1.1") == 1
 
 
 def test_nothing_is_written_to_a_client_that_is_gone():

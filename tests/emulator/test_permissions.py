@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from labkit.emulator.permissions import arn_like, permits
@@ -14,7 +13,7 @@ STATEMENT = PolicyStatement("s", "lambda:InvokeFunction", S3, "arn:aws:lambda:us
 
 
 def allowed(**changes):
-    statement = dataclasses.replace(STATEMENT, **changes)
+    statement = msgspec.structs.replace(STATEMENT, **changes)
     return permits([statement], principal=S3, source_arn=BUCKET, source_account="123456789012")
 
 
@@ -57,7 +56,7 @@ def test_a_statement_that_does_not_match_permits_nothing(changes):
 
 
 def test_one_of_several_is_enough():
-    other = dataclasses.replace(STATEMENT, principal="sns.amazonaws.com")
+    other = msgspec.structs.replace(STATEMENT, principal="sns.amazonaws.com")
     assert permits([other, STATEMENT], principal=S3)
 
 

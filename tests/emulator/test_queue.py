@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from labkit.emulator.clock import Clock
@@ -113,7 +114,7 @@ def test_an_event_that_succeeds_is_run_once():
 def test_what_becomes_of_an_event_is_noted_for_its_metrics(arrives):
     async def scene():
         s = Stage(FAILURE, maximum_retry_attempts=1, on_failure=BAD)
-        s.version = replace(VERSION, config=replace(VERSION.config, dead_letter_arn=DEAD))
+        s.version = msgspec.structs.replace(VERSION, config=replace(VERSION.config, dead_letter_arn=DEAD))
         s.arrives = arrives
         s.put()
         await s.clock.advance(21_600)
@@ -201,7 +202,7 @@ def test_a_destination_that_is_a_function_is_invoked_with_the_record():
         registry = Registry(account_id="123456789012", region="us-east-1")
         for arn in (ARN, GOOD):
             name = arn.rpartition(":")[2]
-            version = replace(VERSION, key=name, arn=arn, config=FunctionConfig(name, "app.handler"))
+            version = msgspec.structs.replace(VERSION, key=name, arn=arn, config=FunctionConfig(name, "app.handler"))
             registry.functions[name] = Function(version)
         ways = Ways(
             submit=s.submit,
@@ -303,7 +304,7 @@ def test_without_any_concurrency_an_event_is_never_run():
 def test_a_failed_event_goes_to_its_destination_and_to_the_dead_letter_queue():
     async def scene():
         s = Stage(FAILURE, on_failure=BAD)
-        s.version = replace(VERSION, config=replace(VERSION.config, dead_letter_arn=DEAD))
+        s.version = msgspec.structs.replace(VERSION, config=replace(VERSION.config, dead_letter_arn=DEAD))
         s.put()
         await s.clock.advance(180)
         assert [arn for arn, _ in s.records] == [BAD]
@@ -316,7 +317,7 @@ def test_a_failed_event_goes_to_its_destination_and_to_the_dead_letter_queue():
 def test_an_event_that_succeeds_is_no_dead_letter():
     async def scene():
         s = Stage(OK)
-        s.version = replace(VERSION, config=replace(VERSION.config, dead_letter_arn=DEAD))
+        s.version = msgspec.structs.replace(VERSION, config=replace(VERSION.config, dead_letter_arn=DEAD))
         s.put()
         await s.clock.advance(1)
         assert (s.moments, s.dead) == ([0], [])
@@ -329,7 +330,7 @@ def test_a_retry_runs_what_was_deployed_meanwhile():
         s = Stage(FAILURE, OK)
         s.put()
         await s.clock.advance(1)
-        s.version = replace(VERSION, key="f:2")
+        s.version = msgspec.structs.replace(VERSION, key="f:2")
         await s.clock.advance(60)
         assert [invocation.version.key for _, invocation in s.attempts] == ["f:1", "f:2"]
 

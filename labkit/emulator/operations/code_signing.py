@@ -11,9 +11,10 @@ default policy, and 10,000 a page: API reference, CodeSigningPolicies and ListCo
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from typing import Any
+
+import msgspec
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.pagination import listed, page
@@ -52,7 +53,7 @@ async def update_config(account: Account, params: Params) -> dict[str, Any]:
         changes["profiles"] = tuple(params["AllowedPublishers"]["SigningProfileVersionArns"])
     if _policy(params):
         changes["policy"] = _policy(params)
-    changed = dataclasses.replace(config, **changes)
+    changed = msgspec.structs.replace(config, **changes)
     account.registry.code_signing[config.config_id] = changed
     return {"CodeSigningConfig": _described(changed)}
 

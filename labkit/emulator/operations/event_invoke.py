@@ -10,9 +10,10 @@ PutFunctionEventInvokeConfig in AWS's API reference; S3 takes records of failure
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
+
+import msgspec
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.pagination import page
@@ -130,7 +131,7 @@ def _changed(config: FunctionEventInvokeConfig, params: Params) -> FunctionEvent
         changes["maximum_event_age_s"] = params["MaximumEventAgeInSeconds"]
     if params.get("DestinationConfig") is not None:
         changes["on_success"], changes["on_failure"] = _destinations(params)
-    return dataclasses.replace(config, last_modified=time.time(), **changes)
+    return msgspec.structs.replace(config, last_modified=time.time(), **changes)
 
 
 def _keep(account: Account, function: Function, qualifier: str, config: FunctionEventInvokeConfig) -> dict[str, Any]:

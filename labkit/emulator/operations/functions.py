@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations import code_signing, concurrency
 from labkit.emulator.operations.code import package_of
@@ -48,7 +50,7 @@ async def update_function_code(account: Account, params: Params) -> dict[str, An
     architecture = (params.get("Architectures") or [function.latest.config.architecture])[0]
     config = dataclasses.replace(function.latest.config, architecture=architecture)
     if params.get("DryRun"):
-        return describe(dataclasses.replace(function.latest, config=config, package=package))
+        return describe(msgspec.structs.replace(function.latest, config=config, package=package))
     await _replace(account, params, config, package)
     return _answer(account, function, publishes=bool(params.get("Publish")))
 
@@ -216,7 +218,7 @@ def publish(account: Account, function: Function, description: str | None = None
     function.last_number += 1
     number, revision_id = str(function.last_number), str(uuid.uuid4())
     config = latest.config if description is None else dataclasses.replace(latest.config, description=description)
-    version = dataclasses.replace(
+    version = msgspec.structs.replace(
         latest,
         key=f"{config.name}:{revision_id}",
         config=config,

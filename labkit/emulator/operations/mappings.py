@@ -17,11 +17,12 @@ AWS, and AWS's messages in public bug reports; a message that names labkit is la
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import uuid
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.pagination import page
@@ -99,11 +100,11 @@ async def update_mapping(account: Account, params: Params) -> dict[str, Any]:
     mapping = _changed(old, params)
     if params.get("FunctionName"):
         name, arn = _function_arn(account, params["FunctionName"])
-        mapping = dataclasses.replace(mapping, function_arn=arn)
+        mapping = msgspec.structs.replace(mapping, function_arn=arn)
         _refuse_duplicate(account, mapping, name)
         await _check_source(account, mapping)
     now = _mapping(account, params)  # its poller, or another caller, may have changed it meanwhile
-    mapping = dataclasses.replace(mapping, polled=now.polled, last_result=now.last_result)
+    mapping = msgspec.structs.replace(mapping, polled=now.polled, last_result=now.last_result)
     account.registry.mappings[mapping.mapping_id] = mapping
     account.pollers.changed(mapping.mapping_id)
     switched = "Enabling" if mapping.enabled else "Disabling"
@@ -230,7 +231,7 @@ def _changed(mapping: EventSourceMapping, params: Params) -> EventSourceMapping:
         changes["maximum_concurrency"] = params["ScalingConfig"].get("MaximumConcurrency")
     if mapping.stream is not None:
         changes["stream"] = _changed_stream(mapping.stream, params)
-    changed = dataclasses.replace(mapping, last_modified=time.time(), **changes)
+    changed = msgspec.structs.replace(mapping, last_modified=time.time(), **changes)
     if changed.stream is None:
         _check_queue(changed, params)
     else:
@@ -247,7 +248,7 @@ def _changed_stream(stream: StreamSettings, params: Params) -> StreamSettings:
         if (destinations.get("OnSuccess") or {}).get("Destination"):
             raise InvalidParameterValue("Unsupported DestinationConfig parameter for given event source mapping type.")
         changes["on_failure"] = (destinations.get("OnFailure") or {}).get("Destination") or None
-    return dataclasses.replace(stream, **changes)
+    return msgspec.structs.replace(stream, **changes)
 
 
 def _filters(criteria: Params) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ Words and the change of the revision: LocalStack's provider and its tests, which
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.registry import CodeSigningConfig, EventSourceMapping, Function
@@ -71,9 +72,9 @@ def _resource(account: Account, arn: str) -> Tagged:
 
 def _keep(account: Account, resource: Tagged, tags: Mapping[str, str]) -> None:
     if isinstance(resource, EventSourceMapping):
-        account.registry.mappings[resource.mapping_id] = dataclasses.replace(resource, tags=dict(tags))
+        account.registry.mappings[resource.mapping_id] = msgspec.structs.replace(resource, tags=dict(tags))
     elif isinstance(resource, CodeSigningConfig):
-        account.registry.code_signing[resource.config_id] = dataclasses.replace(resource, tags=dict(tags))
+        account.registry.code_signing[resource.config_id] = msgspec.structs.replace(resource, tags=dict(tags))
     elif tags != resource.tags:
         resource.tags = dict(tags)
         resource.touch()

@@ -8,13 +8,14 @@ no name service has to know it. `http://ID.lambda-url.REGION.localhost:PORT/` is
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 import string
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations.pagination import listed
@@ -55,7 +56,7 @@ async def create_config(account: Account, params: Params) -> dict[str, Any]:
 
 async def update_config(account: Account, params: Params) -> dict[str, Any]:
     function, qualifier = _with_url(account, params)
-    url = dataclasses.replace(function.urls[qualifier], last_modified=time.time())
+    url = msgspec.structs.replace(function.urls[qualifier], last_modified=time.time())
     function.urls[qualifier] = _changed(url, params)
     return _described(account, function, qualifier)
 
@@ -103,7 +104,7 @@ def _changed(url: FunctionUrl, params: Params) -> FunctionUrl:
         changes["invoke_mode"] = params["InvokeMode"]
     if params.get("Cors") is not None:
         changes["cors"] = _cors(params["Cors"])
-    return dataclasses.replace(url, **changes)
+    return msgspec.structs.replace(url, **changes)
 
 
 def _cors(given: Mapping[str, Any]) -> Cors | None:

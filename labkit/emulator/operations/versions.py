@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from labkit.emulator.account import Account, Operation, Params
 from labkit.emulator.operations import provisioned
@@ -55,7 +56,7 @@ async def update_alias(account: Account, params: Params) -> dict[str, Any]:
         changes["description"] = params["Description"]
     if params.get("RoutingConfig") is not None:
         changes["weights"] = _weights(params)
-    return _put(account, function, dataclasses.replace(alias, **changes))
+    return _put(account, function, msgspec.structs.replace(alias, **changes))
 
 
 async def get_alias(account: Account, params: Params) -> dict[str, Any]:

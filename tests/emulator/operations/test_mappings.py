@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from labkit.emulator.operations.mappings import state
@@ -34,7 +34,7 @@ def create_mapping(aws, arn, source_of):
 )
 def test_a_mapping_is_enabled_only_while_something_polls(enabled, polled, expected):
     mapping = EventSourceMapping("id", QUEUE, "arn", 10, 0, 0)
-    assert state(dataclasses.replace(mapping, enabled=enabled, polled=polled)) == expected
+    assert state(msgspec.structs.replace(mapping, enabled=enabled, polled=polled)) == expected
 
 
 @pytest.mark.process
