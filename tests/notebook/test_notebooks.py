@@ -174,6 +174,28 @@ def test_an_interrupted_cell_ends_at_once_and_ends_its_handler(tmp_path):
         assert psutil.wait_procs(processes(int(note.read_text())), timeout=10)[1] == []
 
 
+def test_an_interrupted_measurement_gives_the_function_back_as_it_was(kernel, tmp_path):
+    note = tmp_path / "pid"
+    cells = [
+        "%load_ext labkit",
+        SLOW.replace("slow", "measured"),
+        f'%coldstart measured --memory 256 --payload "{note}"',
+    ]
+    cells += ["found = %functions\nassert [f.memory_mb for f in found.value if f.name == 'measured'] == [128], found"]
+    kernel.nb = notebook(cells)
+    for index in (0, 1):
+        kernel.execute_cell(kernel.nb.cells[index], index)
+    process = psutil.Process(kernel.km.provisioner.process.pid)
+    interrupter = threading.Thread(target=interrupt_when_there, args=(process, note))
+    interrupter.start()
+    with pytest.raises(CellExecutionError) as caught:
+        kernel.execute_cell(kernel.nb.cells[2], 2)
+    interrupter.join()
+    assert "measured was stopped" in caught.value.traceback
+    kernel.execute_cell(kernel.nb.cells[3], 3)
+    assert psutil.wait_procs(processes(int(note.read_text())), timeout=10)[1] == []
+
+
 def interrupt_when_there(kernel, note):
     """Interrupts the kernel, as a frontend does, once the handler runs."""
     while not note.exists():
