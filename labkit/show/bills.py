@@ -27,27 +27,31 @@ class Named(Protocol):
 
 def cost_table(c: Cost) -> Table:
     """One row per function and memory size, and their sum."""
-    head = ("function", "memory (MB)", "requests", "cold", "billed (s)", "GB-s", "time (USD)", "requests (USD)", "USD")
+    head = ("function", "memory (MB)", "requests", "cold", "GB-s", "time (USD)", "requests (USD)", "USD")
     rows = [_row(row) for row in c.rows]
     if len(rows) > 1:
-        rows.append(("all", "", *_numbers(c.rows), few(c.usd)))
+        rows.append(("all", "", *_numbers(c.rows), amount(c.usd)))
     what = f"What {c.projected:,.0f} requests each would cost" if c.projected else "What was run would have cost"
-    return Table(f"{what} on AWS" if rows else NOTHING_RUN, head, tuple(rows), frozenset(range(1, 9)))
+    return Table(f"{what} on AWS" if rows else NOTHING_RUN, head, tuple(rows), frozenset(range(1, 8)))
 
 
 def _row(row: FunctionCost) -> tuple[str, ...]:
-    return (words.clean(row.function_name), f"{row.memory_mb:,}", *_numbers([row]), few(row.usd))
+    return (words.clean(row.function_name), f"{row.memory_mb:,}", *_numbers([row]), amount(row.usd))
 
 
 def _numbers(rows: Sequence[FunctionCost]) -> tuple[str, ...]:
     counts = (sum(row.requests for row in rows), sum(row.cold for row in rows))
     amounts = (
-        sum(row.billed_s for row in rows),
         sum(row.gb_s for row in rows),
         sum(row.usd_for_time for row in rows),
         sum(row.usd_for_requests for row in rows),
     )
-    return (*(f"{count:,.0f}" for count in counts), *map(few, amounts))
+    return (*(f"{count:,.0f}" for count in counts), *map(amount, amounts))
+
+
+def amount(number: float) -> str:
+    """Two digits that say something; of what is large, the whole."""
+    return f"{number:,.0f}" if number >= 100 else few(number)
 
 
 def cost_sentences(c: Cost) -> tuple[str, ...]:

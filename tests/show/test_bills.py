@@ -15,7 +15,7 @@ G = FunctionCost("<g>", 1024, 1, 1, 0.5, 0.5, 8e-6, 2e-7)
 def test_a_bill_has_a_row_for_each_function_and_their_sum():
     table = bills.cost_table(Cost((F, G), US_EAST_1))
     assert [row[0] for row in table.rows] == ["f", "<g>", "all"]
-    assert table.rows[0] == ("f", "128", "3", "1", "0.20", "0.025", "0.00000040", "0.00000060", "0.0000010")
+    assert table.rows[0] == ("f", "128", "3", "1", "0.025", "0.00000040", "0.00000060", "0.0000010")
     assert table.rows[2][2:4] == ("4", "2")
 
 
