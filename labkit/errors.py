@@ -26,7 +26,7 @@ LabkitError
     |-- RecursiveInvocation  PolicyLengthExceeded  ProvisionedConcurrencyNotFound  CodeSigningConfigNotFound
     |-- ServiceFault  UnknownOperation  NotImplementedHere
     |-- MissingAuthenticationToken  IncompleteSignature  InvalidSignature  RequestExpired  UnrecognizedClient
-    |-- AccessDenied  ExpiredToken  ServiceUnavailable  KmsAccessDenied  KmsDisabled  KmsNotFound
+    |-- ContentMismatch  AccessDenied  ExpiredToken  ServiceUnavailable  KmsAccessDenied  KmsDisabled  KmsNotFound
 """
 
 from __future__ import annotations
@@ -451,6 +451,16 @@ class UnrecognizedClient(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("The security token included in the request is invalid.")
+
+
+class ContentMismatch(ServiceError):
+    """A body is not the one whose hash was signed. S3's own name for it (API reference, "Error responses")."""
+
+    code, status = "XAmzContentSHA256Mismatch", 400
+    hint = "Sign what is sent: the SHA-256 of the whole body, or UNSIGNED-PAYLOAD."
+
+    def __init__(self) -> None:
+        super().__init__("The provided 'x-amz-content-sha256' header does not match what was computed.")
 
 
 class AccessDenied(ServiceError):

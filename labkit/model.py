@@ -173,6 +173,18 @@ class Trace:
         return self.queued_s + self.duration_s
 
 
+class Traces(list[Trace]):
+    """Several traces, in the order of their requests; a notebook shows them as lanes, one per environment.
+
+    >>> lab.traces("predict")
+    <Traces of 25 calls in 5 environments>
+    """
+
+    def __repr__(self) -> str:
+        environments = len({trace.environment_id for trace in self})
+        return f"<Traces of {len(self)} calls in {environments} environments>"
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionError:
     """What a failed invocation's payload says, in AWS's shape. `stack_trace` has one string per frame."""

@@ -38,7 +38,7 @@ from labkit.distributions import Distribution
 from labkit.errors import EmulatorLost, NoClock
 from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace, Trigger
+from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Traces, Trigger
 from labkit.power import MEMORY_MB, PowerTuning, checked
 from labkit.settings import Settings
 from labkit.simulate import Limits, simulate
@@ -506,10 +506,10 @@ class Lab:
         self.function(name)
         return [(stream["name"], stream["text"]) for stream in self._page(f"logs/{name}") or ()]
 
-    def traces(self, name: str = "") -> list[Trace]:
+    def traces(self, name: str = "") -> Traces:
         """The traces the emulator still holds, oldest first; of one function, or of all."""
         found = self._page(f"traces?function={name}") or ()
-        return [trace for trace in map(trace_of, found) if trace]
+        return Traces(trace for trace in map(trace_of, found) if trace)
 
     def trace(self, which: str = "") -> Trace:
         """One request's trace, by its request id; of a function the last one; without either the last of all.

@@ -48,6 +48,9 @@ class Report:
     rows: tuple[Checked, ...]
     at: datetime
 
+    def __repr__(self) -> str:
+        return f"<Report of {len(self.rows)} behaviours, {len(self.of(Verdict.DIFFERS))} differ>"
+
     def of(self, verdict: Verdict) -> list[Checked]:
         return [row for row in self.rows if row.verdict is verdict]
 

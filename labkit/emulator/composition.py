@@ -18,9 +18,10 @@ from labkit.emulator.destinations import burial, delivery
 from labkit.emulator.dispatcher import Dispatcher
 from labkit.emulator.doors import Doors
 from labkit.emulator.environments import Workshop
-from labkit.emulator.forwarding import Forwarding
+from labkit.emulator.forwarding import Forwarding, Watcher
 from labkit.emulator.http import FrontDoor
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.keyring import Keyring
 from labkit.emulator.listening import Door
 from labkit.emulator.machines import Machines
 from labkit.emulator.metrics import Book
@@ -35,6 +36,7 @@ from labkit.emulator.reset import resetting
 from labkit.emulator.restore import restore
 from labkit.emulator.segments import Sampler
 from labkit.emulator.services import Services
+from labkit.emulator.signatures import Signatures
 from labkit.emulator.signing import Credentials, Presigner, Verifier
 from labkit.emulator.store import Contents, Store
 from labkit.emulator.telemetry import Telemetry
@@ -103,6 +105,7 @@ class Composition:
             variables=self._way_back(),
         )
         self._enforcement = self._enforced(self._verifier) if iam and self._verifier else None
+        self._keyring = Keyring(self.services.ask, self._verifier) if self._verifier and not iam else None
         self._book, self._sampler, self._daemon = Book(), Sampler(), Daemon()
         self.telemetry = Telemetry(
             self._recorder,
@@ -190,18 +193,24 @@ class Composition:
         self.machines = Machines(self._clock, self.services.tell)
         self.watch = Watch(self._timer)
         apis = ApiDoor(self._desk, region=self._settings.region)
-        reset = resetting(self.queue, self.services, forget=self.watch.forget)
+        reset = resetting(self.queue, self.services, forget=self._forget)
         pages = Pages(self._account, wire, self._clock, verifier, machines=self.machines, reset=reset).application()
         others = Forwarding(
             self.services,
             verifier,
+            signatures=Signatures(verifier) if verifier and not self._enforcement else None,
             before=self.telemetry.before,
             passed=(self.watch.passed, self.machines.passed, self.pollers.passed),
-            watchers={"apigateway": apis.changed, "cloudformation": apis.changed},  # a stack may have APIs
+            watchers=self._watchers(apis),
         )
         rest = Doors(self._invoker, self._registry, wire, pages, verifier)
         front = FrontDoor(self._invoker, wire, rest, verifier, others=others, apis=apis)
         return self._enforcement.gate(front, wire, self._registry, self._clock.now) if self._enforcement else front
+
+    def _watchers(self, apis: ApiDoor) -> dict[str, tuple[Watcher, ...]]:
+        """Who is told of changes, by service; a stack may have APIs and users."""
+        keys = (self._keyring.changed,) if self._keyring else ()
+        return {"apigateway": (apis.changed,), "cloudformation": (apis.changed, *keys), "iam": keys, "sts": keys}
 
     def _resume(self, contents: Contents) -> None:
         concurrency.apply(self._account)
@@ -215,6 +224,12 @@ class Composition:
     async def _accept(self, reference: Reference, payload: bytes, trace_id: str = "") -> object:
         """An asynchronous invocation."""
         return await self._invoker.invoke(reference, payload, kind=InvocationType.EVENT, trace_id=trace_id)
+
+    def _forget(self) -> None:
+        """The account was emptied."""
+        self.watch.forget()
+        if self._keyring:
+            self._keyring.forget()
 
     def _keep_mapping(self, mapping_id: str) -> None:
         if self.store:

@@ -14,6 +14,7 @@ from labkit.emulator.http import FrontDoor
 from labkit.emulator.principals import Principals
 from labkit.emulator.registry import FunctionVersion, Registry
 from labkit.emulator.services import Services
+from labkit.emulator.signatures import Signatures
 from labkit.emulator.signing import Credentials, Verifier
 from labkit.emulator.wire import Wire
 
@@ -35,5 +36,5 @@ class Enforcement:
 
     def gate(self, app: FrontDoor, wire: Wire, registry: Registry, now: Callable[[], float]) -> Gate:
         authority = Authority(self._principals, wire, registry, now)
-        account_id = registry.account_id
-        return Gate(app, self._owner, self._principals, authority, self._verifier, wire, account_id=account_id, now=now)
+        account_id, signatures = registry.account_id, Signatures(self._verifier)
+        return Gate(app, self._owner, self._principals, authority, signatures, wire, account_id=account_id, now=now)

@@ -4,6 +4,8 @@ Which service a request is for stands in its signature: the credential scope of 
 address was presigned, of its query. Bodies are streamed both ways. That Host is kept makes the addresses right that
 moto writes: the URL of a queue is the emulator's own.
 
+A request passes if it is signed with a key that the lab knows (`signatures`). With `--iam` the gate has seen to that.
+
 Without a signature, an object of S3 can be read, if it is public: GET and HEAD of `/BUCKET/KEY`, or of `/KEY` at the
 host `BUCKET.s3.localhost` (or `BUCKET.s3.REGION.localhost`). moto looks at the bucket's policy and the object's ACL
 then, but not for anything else: all else is refused here.
@@ -15,14 +17,14 @@ import html
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote_to_bytes
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from labkit.emulator.clients import CallFailed
 from labkit.emulator.services import Services
+from labkit.emulator.signatures import Caller, Signatures, caller_of
 from labkit.emulator.signing import Verifier
-from labkit.errors import RequestAborted, ServicesNotStarted
+from labkit.errors import RequestAborted, ServiceError, ServicesNotStarted
 
 if TYPE_CHECKING:
     import httpcore
@@ -39,8 +41,6 @@ Before = Callable[[str, str], Awaitable[None]]
 Watcher = Callable[[str, str, str], Awaitable[None]]
 """Is told the method, path and region of each request that may have changed something of one service."""
 
-CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/\d{8}/([^/,\s]*)/([^/,\s]+)/aws4_request")
-OLD_CREDENTIAL = re.compile(rb"(?:^|&)AWSAccessKeyId=([^&]+)")  # S3's addresses of signature version 2
 S3_HOST = re.compile(rb"(?:([a-z0-9][a-z0-9.-]*)\.)?s3(?:\.[a-z0-9-]+)?\.localhost(?::\d+)?")
 OBJECT_PATH = re.compile(r"/([a-z0-9][a-z0-9.-]{2,62})/.+", re.DOTALL)
 NO_BUCKETS = re.compile(r"\d{4}-\d{2}-\d{2}|lambda-url|restapis|moto-api|latest")  # what paths begin with elsewhere
@@ -53,27 +53,6 @@ FORBIDDEN, UNREACHABLE = 403, 503
 UNAVAILABLE = "ServiceUnavailableException"
 
 
-class Caller(NamedTuple):
-    """Who signed a request, and for which service."""
-
-    access_key_id: str
-    service: str
-    region: str = ""
-
-
-def caller_of(headers: Headers, query: bytes) -> Caller | None:
-    """None if there is no signature that names a service."""
-    signed = headers.get(b"authorization", b"")
-    if not signed and b"X-Amz-Credential=" in query:
-        signed = unquote_to_bytes(query)
-    if found := CREDENTIAL.search(signed):
-        key, region, service = (part.decode("latin-1") for part in found.groups())
-        return Caller(key, service.lower(), region)
-    if old := OLD_CREDENTIAL.search(query):
-        return Caller(unquote_to_bytes(old[1]).decode("latin-1"), "s3")
-    return None
-
-
 class Forwarding:
     """An ASGI application, for requests that `wanted` says are moto's."""
 
@@ -82,16 +61,20 @@ class Forwarding:
         services: Services,
         verifier: Verifier | None = None,
         *,
+        signatures: Signatures | None = None,
         before: Before | None = None,
         passed: Iterable[Passed] = (),
-        watchers: Mapping[str, Watcher] | None = None,
+        watchers: Mapping[str, Sequence[Watcher]] | None = None,
     ) -> None:
-        """`passed` are told the service and the request when moto has answered it, before the caller has the answer.
+        """`verifier` knows whose keys there are; `signatures` are verified here, if nobody has done so before.
+
+        `passed` are told the service and the request when moto has answered it, before the caller has the answer.
 
         `before` and `watchers` are waited for; these are told, by service, of a change.
         """
         self._services = services
         self._verifier = verifier
+        self._signatures = signatures
         self._before = before
         self._passed = tuple(passed)
         self._watchers = watchers or {}
@@ -112,19 +95,18 @@ class Forwarding:
 
         headers = dict(scope["headers"])
         caller = caller_of(headers, scope["query_string"])
-        if caller and self._verifier and not self._verifier.knows(caller.access_key_id):
-            await _refuse(send, FORBIDDEN, *_unknown_caller(caller, headers))
-            return
-        if caller is None and not is_for_object(scope["method"], headers.get(b"host", b""), scope["path"]):
-            await _refuse(send, FORBIDDEN, *_anonymous())
+        if refused := self._stranger(caller, scope, headers):
+            await _refuse(send, FORBIDDEN, *refused)
             return
         try:
+            if self._signatures and caller:
+                receive = await self._signatures.verified(caller, scope, receive)
             if self._before and caller:
                 await self._before(caller.service, headers.get(b"x-amz-target", b"").decode("latin-1"))
             pool = await self._services.reached()
             response = await pool.handle_async_request(_request(scope, receive))
-        except RequestAborted as error:
-            await _refuse(send, error.status, b"application/json", error.code, _json(error.code, error.message))
+        except ServiceError as error:
+            await _refuse(send, *_wrong(caller.service if caller else "s3", headers, error))
         except (ServicesNotStarted, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             why = f"The mocked account does not answer: {error or type(error).__name__}"
             print(f"labkit: {why}", file=sys.stderr, flush=True)  # noqa: T201
@@ -134,19 +116,28 @@ class Forwarding:
                 for told in self._passed:
                     told(caller.service, scope)
             try:
-                await self._tell_watcher(caller, scope, response.status)
+                await self._tell_watchers(caller, scope, response.status)
             except BaseException:
                 await response.aclose()
                 raise
             await _pass_back(response, send)
 
-    async def _tell_watcher(self, caller: Caller | None, scope: Scope, status: int) -> None:
+    def _stranger(self, caller: Caller | None, scope: Scope, headers: Headers) -> tuple[bytes, str, bytes] | None:
+        """What is answered to whom nobody here knows."""
+        if caller and self._verifier and not self._verifier.credentials(caller.access_key_id):
+            return _unknown_caller(caller, headers)
+        if caller is None and not is_for_object(scope["method"], headers.get(b"host", b""), scope["path"]):
+            return _anonymous()
+        return None
+
+    async def _tell_watchers(self, caller: Caller | None, scope: Scope, status: int) -> None:
         """Before the client hears of its change, so that who asks next is answered after it."""
-        watcher = self._watchers.get(caller.service) if caller else None
-        if caller and watcher and status < 300 and scope["method"] not in ("GET", "HEAD"):
+        if caller is None or status >= 300 or scope["method"] in ("GET", "HEAD"):
+            return
+        for watcher in self._watchers.get(caller.service, ()):
             try:
                 await watcher(scope["method"], scope["path"], caller.region)
-            except CallFailed as error:
+            except (CallFailed, ServicesNotStarted) as error:
                 print(f"labkit: {scope['method']} {scope['path']}: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -224,6 +215,15 @@ def _unknown_caller(caller: Caller, headers: Headers) -> tuple[bytes, str, bytes
     code = "InvalidClientTokenId"
     error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{UNKNOWN_TOKEN}</Message></Error>"
     return b"text/xml", code, f"<ErrorResponse>{error}</ErrorResponse>".encode()
+
+
+def _wrong(service: str, headers: Headers, error: ServiceError) -> tuple[int, bytes, str, bytes]:
+    """Status, content type, code and body of what is said of a signature or a body that is not what it should be."""
+    from labkit.emulator import refusals  # a cold path: they know IAM's words, too
+
+    said = refusals.unsigned(service, headers, error)
+    fields = dict(said.fields)
+    return said.status, fields[b"content-type"], fields[b"x-amzn-errortype"].decode(), said.body
 
 
 def _json(code: str, message: str) -> bytes:

@@ -4,48 +4,33 @@ Whoever signs a request is known here by its verified signature, and what the re
 signer may do. The lab's owner may do everything, as an account's root. A request that may pass goes on as it came;
 another is answered in AWS's words. Requests without a signature go on: the doors behind know whom they let in.
 
-What a signature says is read by `signing.claimed`, and it must be what routes a request behind this door
-(`forwarding.caller_of`): a header that says two things is refused.
+Signatures are verified as they are without `--iam` (`signatures`), but before anything else: of strangers, too, who
+call Lambda.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import time
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from labkit.emulator import refusals
 from labkit.emulator.authority import Authority
 from labkit.emulator.exchange import Answer, Answering, Conversation, Exchange, Invocation, Line, Receive, Request, Send
-from labkit.emulator.forwarding import Caller, caller_of
 from labkit.emulator.http import BODY_BYTES as FRONT_BYTES
 from labkit.emulator.http import FrontDoor, Scope, is_invocation, is_loopback, respond, send_reply
 from labkit.emulator.needs import ServiceRequest
-from labkit.emulator.old_signing import is_signed
 from labkit.emulator.pages import fault
 from labkit.emulator.principals import Principals
-from labkit.emulator.signing import Credentials, Headers, Verifier, claimed
+from labkit.emulator.signatures import Caller, Signatures, again, caller_of, region_of, unaltered, whole
+from labkit.emulator.signing import Credentials
 from labkit.emulator.wire import Wire
-from labkit.errors import (
-    ExpiredToken,
-    IncompleteSignature,
-    InvalidSignature,
-    RequestAborted,
-    RequestTooLarge,
-    ServiceError,
-    ServicesNotStarted,
-    ServiceUnavailable,
-)
+from labkit.errors import ExpiredToken, ServiceError, ServicesNotStarted, ServiceUnavailable
 
-BODY_BYTES = 70_167_211  # of the largest request that Lambda takes
-VERIFIERS_KEPT = 64
 CHANGE_IDENTITIES = frozenset({"iam", "cloudformation"})
-DECIDING = frozenset({b"authorization", b"content-type", b"host", b"x-amz-copy-source", b"x-amz-target"})
 Fields = Mapping[bytes, bytes]
-UNREADABLE = "The signature of this request cannot be read, or in two ways."
 
 
 class Gate:
@@ -57,16 +42,15 @@ class Gate:
         owner: Credentials,
         principals: Principals,
         authority: Authority,
-        verifier: Verifier,
+        signatures: Signatures,
         wire: Wire,
         *,
         account_id: str,
         now: Callable[[], float],
     ) -> None:
         self._app, self._owner, self._principals, self._authority = app, owner, principals, authority
-        self._verifier, self._wire, self._account_id, self._now = verifier, wire, account_id, now
+        self._signatures, self._wire, self._account_id, self._now = signatures, wire, account_id, now
         self._judging: set[asyncio.Task[None]] = set()
-        self._verifiers: dict[tuple[str, str, str], Verifier] = {}
 
     def answering(self, line: Line, request: Request, about: dict[str, Any]) -> Exchange:
         """The exchange of a request, as the front door has them."""
@@ -78,12 +62,12 @@ class Gate:
         headers, query = dict(scope["headers"]), scope["query_string"]
         caller = caller_of(headers, query)
         try:
-            region = _region(caller, query, scope["headers"])
+            region = region_of(caller, query, scope["headers"])
             if caller is None or self._is_owners(caller):
                 await self._app(scope, receive, send)  # which verifies what there is to verify
                 return
             streamed = caller.service == "s3" and not (scope["method"] == "POST" and b"delete" in query)
-            body = b"" if streamed else await _whole(receive)
+            body = b"" if streamed else await whole(receive)
             answer = await self._judged(caller, region, scope, body)
         except ServiceError as error:
             await self._refuse(send, caller, headers, error)
@@ -91,7 +75,8 @@ class Gate:
         if answer:
             await self._send(send, answer, rest_unread=streamed)
         else:
-            await self._pass(caller.service, scope, receive if streamed else _again(body, receive), send)
+            rest = unaltered(scope, receive) if streamed else again(body, receive)
+            await self._pass(caller.service, scope, rest, send)
 
     def _is_owners(self, caller: Caller) -> bool:
         """Whether the owner calls Lambda, whose doors verify that."""
@@ -108,7 +93,7 @@ class Gate:
     def invoke(self, request: Request, headers: Fields, body: bytes, reply: Answering) -> None:
         caller = caller_of(headers, request.query)
         try:
-            region = _region(caller, request.query, request.headers)
+            region = region_of(caller, request.query, request.headers)
         except ServiceError as error:
             reply.answer(self._app.refusal(error))
             return
@@ -160,8 +145,8 @@ class Gate:
                 headers=dict(scope["headers"]),
                 body=body,
             )
-            _check_single(scope["headers"])
-            self._verify(caller, principal.credentials if principal else self._owner, request, scope)
+            known = principal.credentials if principal else self._owner
+            self._signatures.check(caller, region, known, scope, body)
             if principal is None:
                 return None
             if principal.expires_at is not None and principal.expires_at < self._now():
@@ -181,25 +166,6 @@ class Gate:
         finally:
             self._principals.changed()
 
-    # --- who signs
-
-    def _verify(self, caller: Caller, credentials: Credentials, request: ServiceRequest, scope: Scope) -> None:
-        query, now = scope["query_string"], time.time()
-        if not request.region:  # an address of signature version 2
-            if not is_signed(request.method, request.raw_path, query, request.headers, credentials, now=now):
-                raise InvalidSignature
-            return
-        verifier = self._verifier if caller.service == "lambda" else self._verifier_for(credentials, request)
-        verifier.check(request.method, request.raw_path, query, scope["headers"], request.body, now)
-
-    def _verifier_for(self, credentials: Credentials, request: ServiceRequest) -> Verifier:
-        key = (credentials.access_key_id, request.region, request.service)
-        if key not in self._verifiers:
-            if len(self._verifiers) >= VERIFIERS_KEPT:
-                self._verifiers.clear()
-            self._verifiers[key] = Verifier([credentials], region=request.region, service=request.service)
-        return self._verifiers[key]
-
     async def _refuse(
         self, send: Send, caller: Caller | None, headers: Mapping[bytes, bytes], error: ServiceError
     ) -> None:
@@ -207,9 +173,7 @@ class Gate:
         if caller is None or caller.service == "lambda":
             await send_reply(send, self._wire.error(error, str(uuid.uuid4())))
             return
-        of_s3 = caller.service == "s3" and isinstance(error, InvalidSignature)
-        code = "SignatureDoesNotMatch" if of_s3 else error.code
-        await self._send(send, refusals.reply(caller.service, headers, error.status, code, error.message))
+        await self._send(send, refusals.unsigned(caller.service, headers, error))
 
     async def _send(self, send: Send, answer: refusals.Reply, *, rest_unread: bool = True) -> None:
         """With a body that nobody reads the connection is of no use any more: the next request would follow it."""
@@ -217,53 +181,3 @@ class Gate:
         if rest_unread:
             fields.append((b"connection", b"close"))
         await respond(send, answer.status, fields, answer.body)
-
-
-def _region(caller: Caller | None, query: bytes, headers: Headers) -> str:
-    """The region that a request is signed for; "" in an address of signature version 2, or without a signature.
-
-    Raises IncompleteSignature if the signature names another key or service than the one that routes the request.
-    """
-    if caller and b"AWSAccessKeyId=" in query and b"authorization" not in dict(headers):
-        return ""
-    try:
-        key_id, _, region, service, _ = claimed(query, headers)
-    except (ServiceError, ValueError):
-        if caller is None:
-            return ""  # no signature of ours: a token for an API, say
-        raise IncompleteSignature(UNREADABLE) from None
-    if caller is None or (key_id, service.lower()) != caller[:2]:
-        raise IncompleteSignature(UNREADABLE)
-    return region
-
-
-def _check_single(headers: Sequence[tuple[bytes, bytes]]) -> None:
-    """Raises IncompleteSignature for a header that says two things about what is asked for."""
-    names = [name for name, _ in headers if name in DECIDING]
-    if len(names) > len(set(names)):
-        raise IncompleteSignature(UNREADABLE)
-
-
-async def _whole(receive: Receive) -> bytes:
-    """The whole body. Raises RequestTooLarge, RequestAborted."""
-    chunks, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RequestAborted("The request ended before it was whole.")
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        more = message.get("more_body", False)
-        if size > BODY_BYTES:
-            raise RequestTooLarge(f"Request must be smaller than {BODY_BYTES} bytes")
-    return b"".join(chunks)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """A body that was read, for another reader; then what the connection says."""
-    left = [body]
-
-    async def read() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
-
-    return read

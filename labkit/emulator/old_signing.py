@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,7 @@ SIGNED_PARTS = frozenset(
     select-type storageClass tagging torrent uploadId uploads versionId versioning versions website
     """.split()  # noqa: SIM905 - a list of them is a screen long
 )
+BUCKET_HOST = re.compile(r"(?!s3\.)([a-z0-9][a-z0-9.-]*?)(?:\.s3(?:\.[a-z0-9-]+)?)?\.localhost(?::\d+)?")
 
 
 def is_signed(
@@ -45,7 +47,8 @@ def _signed_text(
 ) -> str:
     amazon = [f"{name}:{fields[name]}" for name in sorted(fields) if name.startswith("x-amz-")]
     parts = sorted((name, value) for name, value in given if name in SIGNED_PARTS)
-    resource = raw_path.decode("latin-1") + ("?" if parts else "")
+    bucket = BUCKET_HOST.fullmatch(fields.get("host", ""))  # what is signed names it always in the path
+    resource = (f"/{bucket[1]}" if bucket else "") + raw_path.decode("latin-1") + ("?" if parts else "")
     resource += "&".join(f"{name}={value}" if value else name for name, value in parts)
     words = [method, fields.get("content-md5", ""), fields.get("content-type", ""), expires, *amazon, resource]
     return "\n".join(words)

@@ -14,9 +14,25 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from labkit.emulator.iam import ANY, UNKNOWN, Refusal
+from labkit.errors import ServiceError
 
 Headers = Mapping[bytes, bytes]
 FORBIDDEN, BAD_REQUEST = 403, 400
+REST_XML = frozenset({"cloudfront", "route53"})
+# what the errors of a signature are called elsewhere: S3 API reference, "Error responses"; IAM's, "Common errors"
+IN_S3 = {
+    "InvalidSignatureException": ("SignatureDoesNotMatch", FORBIDDEN),
+    "IncompleteSignatureException": ("AuthorizationHeaderMalformed", BAD_REQUEST),
+    "UnrecognizedClientException": ("InvalidToken", BAD_REQUEST),
+    "ExpiredTokenException": ("ExpiredToken", BAD_REQUEST),
+    "RequestExpired": ("AccessDenied", FORBIDDEN),
+}
+IN_XML = {
+    "InvalidSignatureException": ("SignatureDoesNotMatch", FORBIDDEN),
+    "IncompleteSignatureException": ("IncompleteSignature", BAD_REQUEST),
+    "UnrecognizedClientException": ("InvalidClientTokenId", FORBIDDEN),
+    "ExpiredTokenException": ("ExpiredToken", FORBIDDEN),
+}
 
 
 class Reply(NamedTuple):
@@ -55,14 +71,23 @@ def _resource(service: str, resource: str) -> str:
 
 def denied(service: str, headers: Headers, message: str) -> Reply:
     """AccessDenied, as the service that was asked calls it."""
-    if service == "s3" or _is_form(headers):
+    if service == "s3" or _is_xml(service, headers):
         code = {"sns": "AuthorizationError", "ec2": "UnauthorizedOperation"}.get(service, "AccessDenied")
         return reply(service, headers, FORBIDDEN, code, message)
-    status = BAD_REQUEST if b"x-amz-target" in headers and service != "sqs" else FORBIDDEN
-    found = reply(service, headers, status, "AccessDeniedException", message)
+    found = reply(service, headers, _in_json(service, headers, FORBIDDEN), "AccessDeniedException", message)
     if service == "sqs":  # its clients still look for the name that the query protocol had
         return found._replace(fields=(*found.fields, (b"x-amzn-query-error", b"AccessDenied;Sender")))
     return found
+
+
+def unsigned(service: str, headers: Headers, error: ServiceError) -> Reply:
+    """What is wrong with a request's signature or its body, as the service that was asked calls it."""
+    if service == "s3" or _is_xml(service, headers):
+        names = IN_S3 if service == "s3" else IN_XML
+        code, status = names.get(error.code, (error.code, error.status))
+    else:
+        code, status = error.code, _in_json(service, headers, error.status)
+    return reply(service, headers, status, code, error.message)
 
 
 def reply(service: str, headers: Headers, status: int, code: str, message: str) -> Reply:
@@ -70,7 +95,7 @@ def reply(service: str, headers: Headers, status: int, code: str, message: str) 
     if service == "s3":
         text = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
         return _reply(status, b"application/xml", code, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode())
-    if _is_form(headers):
+    if _is_xml(service, headers):
         error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
         if service == "ec2":
             text = f"<Response><Errors><Error>{error}</Error></Errors></Response>"
@@ -84,8 +109,14 @@ def reply(service: str, headers: Headers, status: int, code: str, message: str) 
     return _reply(status, kind, code, json.dumps({"__type": code, "message": message, "Message": message}).encode())
 
 
-def _is_form(headers: Headers) -> bool:
-    return headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded")
+def _in_json(service: str, headers: Headers, status: int) -> int:
+    """The protocols that name their operation in a header know no 403."""
+    return BAD_REQUEST if status == FORBIDDEN and b"x-amz-target" in headers and service != "sqs" else status
+
+
+def _is_xml(service: str, headers: Headers) -> bool:
+    """Whether it speaks the query protocol, or XML as these do."""
+    return service in REST_XML or headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded")
 
 
 def _reply(status: int, kind: bytes, code: str, body: bytes) -> Reply:

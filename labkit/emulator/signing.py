@@ -174,9 +174,9 @@ class Verifier:
         if self._credentials.pop(access_key_id, None):
             self._keys.clear()
 
-    def knows(self, access_key_id: str) -> bool:
-        """Whether there are such credentials."""
-        return access_key_id in self._credentials
+    def credentials(self, access_key_id: str) -> Credentials | None:
+        """Those with this key, if they are known."""
+        return self._credentials.get(access_key_id)
 
     def _new_key(self, claim: Claim) -> _SigningKey:
         """The key for a credential that was not seen before, if it is one of ours for this region and service."""

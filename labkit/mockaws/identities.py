@@ -49,6 +49,30 @@ def key(key_id: str) -> Page | None:
     return None
 
 
+def keys() -> Page:
+    """The secrets of all keys that are somebody's: users' active ones, and those of sessions."""
+    from moto.iam.models import iam_backends
+    from moto.sts.models import sts_backends
+
+    found: Page = {}
+    for account_id in {*iam_backends, *sts_backends}:
+        for user in list(iam_backends[account_id][PARTITION].users.values()):
+            for known in user.access_keys:
+                if known.status == "Active":
+                    found[known.access_key_id] = {"secret": known.secret_access_key, "token": "", "expires_at": None}
+        for assumed in list(sts_backends[account_id][PARTITION].assumed_roles):
+            found[assumed.access_key_id] = _secrets(assumed)
+    return found
+
+
+def _secrets(assumed: Any) -> Page:
+    return {
+        "secret": assumed.secret_access_key,
+        "token": assumed.session_token,
+        "expires_at": assumed.expiration.replace(tzinfo=UTC).timestamp(),
+    }
+
+
 def _user(iam: Any, user: Any) -> Page:
     groups = [group for group in iam.groups.values() if user in group.users]
     return {
@@ -75,9 +99,7 @@ def _assumed(account_id: str, key_id: str) -> Page | None:
             "principal_arn": assumed.role_arn,
             "name": assumed.session_name,
             "session": assumed.policy or None,
-            "secret": assumed.secret_access_key,
-            "token": assumed.session_token,
-            "expires_at": assumed.expiration.replace(tzinfo=UTC).timestamp(),
+            **_secrets(assumed),
         }
     return None
 
@@ -157,7 +179,13 @@ RESOURCES: dict[str, Callable[[Any, str], Page]] = {
     "secretsmanager": _secret,
     "kms": _encryption_key,
 }
-PAGES: dict[str, Callable[..., Page | None]] = {"key": key, "role": role, "resource": resource, "network": network}
+PAGES: dict[str, Callable[..., Page | None]] = {
+    "key": key,
+    "keys": keys,
+    "role": role,
+    "resource": resource,
+    "network": network,
+}
 
 
 # --- AWS's own policies -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from labkit.billing import Cost
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.client.api import Api
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import Trigger
+from labkit.model import Trace, Traces, Trigger
 from labkit.power import PowerTuning
 from labkit.show import data, html, text
 from labkit.simulation import Simulation
@@ -97,8 +97,11 @@ def _outcomes_html(outcomes: Outcomes) -> str:
 
     if not any(series.cold for series in outcomes.series):
         return html.outcomes(outcomes)
-    alt = plots.alt_coldstart(outcomes)
-    return html.outcomes(outcomes) + html.figure(plots.png(plots.coldstart(outcomes)), alt, CAPTION)
+    parts = html.figure(plots.png(plots.coldstart(outcomes)), plots.alt_coldstart(outcomes), CAPTION)
+    shares = html.figure(
+        plots.png(plots.distribution(outcomes)), plots.alt_distribution(outcomes), DISTRIBUTION_CAPTION
+    )
+    return html.outcomes(outcomes) + parts + html.folded(plots.DISTRIBUTION_QUESTION, shares)
 
 
 def _loadtest_html(result: LoadTest) -> str:
@@ -126,9 +129,27 @@ def _simulation_html(simulation: Simulation) -> str:
     return html.simulation(simulation) + html.figure(picture, plots.alt_simulation(simulation), SIMULATION_CAPTION)
 
 
+def _trace_html(trace: Trace) -> str:
+    from labkit.show import tracks  # as above
+
+    return html.trace(trace) + html.figure(tracks.png(tracks.trace(trace)), tracks.alt_trace(trace), TRACE_CAPTION)
+
+
+def _environments_html(traces: Traces) -> str:
+    from labkit.show import tracks  # as above
+
+    if not traces:
+        return html.environments(traces)
+    picture = tracks.png(tracks.environments(traces))
+    return html.environments(traces) + html.figure(picture, tracks.alt_environments(traces), ENVIRONMENTS_CAPTION)
+
+
+TRACE_CAPTION = "From the request's arrival to the handler's end; imports are a part of the init."
+ENVIRONMENTS_CAPTION = "One line per environment, from its first request to its last call; a thin line is frozen."
 SIMULATION_CAPTION = "Left: means over short stretches of time. Right: how many requests were answered within a time."
 LOADTEST_CAPTION = "Left: means over short stretches of time. Right: times from when a request should have been sent."
 POWER_CAPTION = "Both lines are a model of CPU shares, from CPU times that were measured here."
+DISTRIBUTION_CAPTION = "A steep line varies little. An arrow is an interval without an end: too few calls for one."
 CAPTION = "Left: the parts of a cold start. Right: each dot is one call; a grid line is ten times the one before it."
 
 _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
@@ -138,9 +159,20 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     LoadTest: {"text/plain": text.loadtest, "text/html": _loadtest_html, data.MIME: data.loadtest},
     PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
     Cost: {"text/plain": text.cost, "text/html": html.cost},
+    Trace: {"text/plain": text.trace, "text/html": _trace_html, data.MIME: data.trace},
+    Traces: {"text/plain": text.environments, "text/html": _environments_html},
     Api: {"text/plain": text.api, "text/html": html.api},
     Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},
+}
+
+
+# by name: what few notebooks use is not imported for all of them
+_RARE_FORMATS: dict[tuple[str, str], dict[str, Callable[[Any], Any]]] = {
+    ("labkit.conformance.report", "Report"): {
+        "text/plain": text.conformance_report,
+        "text/html": html.conformance_report,
+    },
 }
 
 
@@ -152,6 +184,9 @@ def register(shell: InteractiveShell) -> None:
             if mime not in formatters:
                 formatters[mime] = _facts_formatter(shell, mime)
             formatters[mime].for_type(kind, _as_pretty(show) if mime == "text/plain" else show)
+    for (module, name), formats in _RARE_FORMATS.items():
+        for mime, show in formats.items():
+            formatters[mime].for_type_by_name(module, name, _as_pretty(show) if mime == "text/plain" else show)
 
 
 def unregister(shell: InteractiveShell) -> None:
@@ -159,6 +194,9 @@ def unregister(shell: InteractiveShell) -> None:
     for kind, formats in _FORMATS.items():
         for mime in formats:
             formatters[mime].pop(kind, None)
+    for (module, name), formats in _RARE_FORMATS.items():
+        for mime in formats:
+            formatters[mime].pop(f"{module}.{name}", None)
     formatters.pop(data.MIME, None)
 
 

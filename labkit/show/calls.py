@@ -1,19 +1,19 @@
 """What is said about one call: the headline, the result, the error, where it happened, what to try, the log.
 
-Everything that changes from run to run stands in the headline. The log is shown without the lines that the headline
-and the error have said already; `%logs` shows all of it.
+What changes from run to run stands in the headline and in the times right below it. The log is shown without the lines
+that the headline and the error have said already; `%logs` shows all of it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from labkit.billing import billed_ms
+from labkit.billing import bill, billed_ms
 from labkit.model import FunctionError, Outcome, Status, Trace
-from labkit.show import words
+from labkit.show import carets, spans, words
 
 LONGEST_LINE = 100
 LINES_SHOWN = 20
@@ -46,10 +46,12 @@ _GOOD_INIT_REPORT = re.compile(r"INIT_REPORT (?!.*Status: )")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as labelled blocks of lines; an empty block is not shown."""
+    """One call as labelled blocks of lines; an empty block is not shown. `more` is the rest of a long result."""
 
     headline: str
+    times: tuple[tuple[str, str], ...] = ()
     result: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
     error: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
@@ -58,9 +60,12 @@ class Call:
 
 def call(o: Outcome) -> Call:
     """Sorts an outcome into what a student reads, top to bottom."""
+    result, more = ([], []) if _says_only_the_error(o) else _split(_payload(o.payload))
     return Call(
         headline=_headline(o),
-        result=() if _says_only_the_error(o) else tuple(payload_lines(o.payload)),
+        times=tuple(_times(o.trace)) if o.trace is not None else (),
+        result=tuple(result),
+        more=tuple(more),
         error=tuple(words.lines(f"{o.error.error_type}: {o.error.message}".strip())) if o.error else (),
         where=tuple(_where(o.error)) if o.error else (),
         advice=tuple(_advice(o)),
@@ -84,14 +89,44 @@ def _measured(trace: Trace) -> list[str]:
     return [words.duration(trace.duration_s), start, billed, f"{trace.max_memory_mb:,} of {trace.memory_mb:,} MB"]
 
 
+def _times(trace: Trace) -> list[tuple[str, str]]:
+    """Where a cold start's time went, and what the call costs."""
+    what = "init" if trace.restore_s is None else "restore"
+    parts = ", ".join(f"{s.name} {words.duration(s.duration_s)}" for s in spans.init_parts(trace))
+    return [*([(what, parts)] if trace.phases is not None and parts else []), ("bill", billed(trace))]
+
+
+def billed(trace: Trace) -> str:
+    """What a call costs, as AWS counts it: its price alone is too small a number to be read."""
+    found = bill(trace)
+    memory = f"{trace.memory_mb:,} MB"
+    return (
+        f"{round(found.billed_s * 1000):,} ms of {memory} = {words.few(found.gb_s)} GB-s;"
+        f" a million such calls USD {words.few(found.usd * 1_000_000)} (AWS's prices of {found.prices.as_of})"
+    )
+
+
 # --- the result ---------------------------------------------------------------------------------------------
 
 
 def payload_lines(payload: object) -> list[str]:
     """A payload as JSON: on one line if it fits, else indented, cut after twenty lines."""
-    shown = [words.shorten(words.clean(line), LONGEST_PRINTED) for line in _pretty(payload, LONGEST_LINE)]
-    more = len(shown) - LINES_SHOWN
-    return shown if more <= 1 else [*shown[:LINES_SHOWN], f"… {words.count(more, 'more line')}"]
+    return with_rest(*_split(_payload(payload)))
+
+
+def with_rest(shown: Sequence[str], more: Sequence[str]) -> list[str]:
+    """The lines, and how many are left out."""
+    return [*shown, f"… {words.count(len(more), 'more line')}"] if more else list(shown)
+
+
+def _payload(payload: object) -> list[str]:
+    return [words.shorten(words.clean(line), LONGEST_PRINTED) for line in _pretty(payload, LONGEST_LINE)]
+
+
+def _split(lines: list[str]) -> tuple[list[str], list[str]]:
+    """What is shown at once, and the rest; a rest of one line is shown too."""
+    cut = LINES_SHOWN if len(lines) > LINES_SHOWN + 1 else len(lines)
+    return lines[:cut], lines[cut:]
 
 
 def _pretty(payload: object, width: int) -> list[str]:
@@ -145,8 +180,9 @@ def _says_only_the_error(o: Outcome) -> bool:
 
 def _where(error: FunctionError) -> list[str]:
     """The frames in the student's own files; frames of libraries are counted, not shown, unless there are no others."""
-    own = [frame for frame in error.stack_trace if not _LIBRARY_FRAME.search(frame)]
-    shown = own or list(error.stack_trace)
+    frames = carets.marked(error.stack_trace, error.error_type, error.message)
+    own = [frame for frame in frames if not _LIBRARY_FRAME.search(frame)]
+    shown = own or frames
     left_out = len(error.stack_trace) - len(shown)
     lines = [line for frame in shown for line in words.lines(frame.rstrip("\n"))]
     return [*lines, f"  … {words.count(left_out, 'frame')} in libraries left out"] if left_out else lines

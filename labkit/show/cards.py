@@ -5,13 +5,13 @@ A card is made of rows, tables and sentences. Of variables only the names are ev
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from labkit.model import Outcomes
-from labkit.show import measures, stats, words
+from labkit.model import Outcomes, Trace
+from labkit.show import logs, measures, stats, words
+from labkit.show.logs import Line
 from labkit.show.measures import Series, Summary
 from labkit.simulation import Simulation
 
@@ -67,12 +67,13 @@ class Published(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text. `numeric` are the columns that line up at the right."""
+    """Cells as text. `numeric` are the columns that line up at the right, `marked` the rows that stand out."""
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
+    marked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +149,13 @@ def _missing(modules: Sequence[str]) -> str:
 # --- logs ---------------------------------------------------------------------------------------------------
 
 
-def log_streams(streams: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, list[str]]]:
+def log_streams(streams: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, list[Line]]]:
     """Each stream's caption and its lines; empty if no stream has a line. A stream may also be one text of lines."""
     shown = [(name, _log_lines([lines] if isinstance(lines, str) else lines)) for name, lines in streams]
     if not any(lines for _, lines in shown):
         return []
-    return [(f"{words.clean(name)} ({words.count(len(lines), 'line')})", lines) for name, lines in shown]
+    levelled = [(words.clean(name), logs.levelled(lines)) for name, lines in shown]
+    return [(f"{name} ({logs.counted(lines)})", lines) for name, lines in levelled]
 
 
 def _log_lines(entries: Sequence[str]) -> list[str]:
@@ -239,18 +241,12 @@ def simulation_rows(s: Simulation) -> Rows:
         ("requests", f"{len(s):,}: {s.served:,} served, {s.throttled:,} throttled, {s.failed:,} failed"),
         ("cold starts", f"{s.cold:,} ({words.percent(s.cold_share)} of the calls)"),
         ("time", _simulated_times(s)),
-        ("concurrency", f"{few(s.mean_in_system)} on average, {s.peak_in_system:,} at most"),
+        ("concurrency", f"{words.few(s.mean_in_system)} on average, {s.peak_in_system:,} at most"),
         ("environments", f"{len(s.environments.started):,} started, about {peak:,.0f} alive at most"),
         ("throttled", f"{words.percent(s.throttled_share)}: {_throttles(s)}" if s.throttled else ""),
-        ("cost", f"USD {few(bill.usd)} for {few(bill.gb_s)} GB-s (AWS's prices of {bill.prices.as_of})"),
+        ("cost", f"USD {words.few(bill.usd)} for {words.few(bill.gb_s)} GB-s (AWS's prices of {bill.prices.as_of})"),
     ]
     return tuple((label, words.clean(value)) for label, value in rows if value)
-
-
-def few(number: float) -> str:
-    """Two digits that say something, however small the number."""
-    digits = 1 - math.floor(math.log10(number)) if number > 0 else 0
-    return f"{number:,.{min(max(digits, 1), 9)}f}"
 
 
 def _simulated_times(s: Simulation) -> str:
@@ -278,7 +274,7 @@ def comparison(outcomes: Outcomes) -> Comparison:
         tuple(table for table in tables if table is not None),
         (
             *(_ratio_sentence(words.clean(s.label), s.ratio) for s in series if s.ratio is not None),
-            *_first_calls_compared(outcomes),
+            *_compared(outcomes, series),
         ),
         _notes(series),
     )
@@ -345,17 +341,26 @@ def _as_long(ratio: tuple[float, float, float]) -> str:
     return f"{middle} times as long" if low == middle == high else f"{middle} ({low} to {high}) times as long"
 
 
-def _first_calls_compared(outcomes: Outcomes) -> list[str]:
-    """How much longer the slowest first call takes than each of the others."""
-    cold = [s for s in outcomes.series if s.cold]
-    if len(cold) < 2:
+def _compared(outcomes: Outcomes, series: Sequence[Series]) -> list[str]:
+    """How much longer the slowest series takes than each of the others: first calls, then warm ones."""
+    labels = [words.clean(s.label) for s in series]
+    kinds = {
+        "First calls": [(label, o.cold) for label, o in zip(labels, outcomes.series, strict=True)],
+        "Warm calls": [(label, o.warm) for label, o in zip(labels, outcomes.series, strict=True)],
+    }
+    return [sentence for kind, measured in kinds.items() for sentence in _kind_compared(kind, measured)]
+
+
+def _kind_compared(kind: str, measured: Sequence[tuple[str, Sequence[Trace]]]) -> list[str]:
+    known = [(label, traces) for label, traces in measured if traces]
+    if len(known) < 2:
         return []
-    cold.sort(key=lambda s: -stats.median_interval(measures.total_times(s.cold))[0])
-    slowest, *others = cold
-    compared = [(s, measures.ratio_of(slowest.cold, s.cold)) for s in others]
+    known.sort(key=lambda pair: -stats.median_interval(measures.total_times(pair[1]))[0])
+    (slowest, times), *others = known
+    compared = [(label, measures.ratio_of(times, traces)) for label, traces in others]
     return [
-        f"First calls compared: {words.clean(slowest.label)} takes {_as_long(ratio)} as {words.clean(s.label)}."
-        for s, ratio in compared
+        f"{kind} compared: {slowest} takes {_as_long(ratio)} as {label}."
+        for label, ratio in compared
         if ratio is not None
     ]
 

@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 from labkit.billing import billed_ms
 from labkit.loadtest import LoadTest
-from labkit.model import Outcome, Outcomes
+from labkit.model import Outcome, Outcomes, Trace
 from labkit.power import PowerTuning
+from labkit.show import spans
 from labkit.show.cards import Deployed
 from labkit.show.measures import Series, Summary, measure
 from labkit.simulation import Simulation
@@ -46,6 +47,18 @@ def outcome(o: Outcome) -> Facts:
         "duration_s": None if trace is None else trace.duration_s,
         "init_s": None if trace is None else trace.init_s,
         "billed_ms": None if trace is None else billed_ms(trace.duration_s, trace.startup_s),
+    }
+
+
+def trace(t: Trace) -> Facts:
+    """One call's parts: name, begin and duration in seconds."""
+    return {
+        "kind": "trace",
+        "function": t.function_name,
+        "status": str(t.status),
+        "cold": t.cold,
+        "spans": [[s.name, s.start_s, s.duration_s] for s in spans.spans(t)],
+        "billed_ms": billed_ms(t.duration_s, t.startup_s),
     }
 
 

@@ -1,7 +1,8 @@
 """Records as HTML: small tables with captions, no script, no style sheet, readable in light and dark themes.
 
-Colours are inherited, lines are translucent, and a status is a word. Everything that comes from a record passes
-through `_escaped`.
+Colours are inherited, lines are translucent, and a status or a level is a word; the bar beside a level has Jupyter's
+colour for it where there is one. What is long is folded in <details>, which static pages have too. Everything that
+comes from a record passes through `_escaped`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import re
 import struct
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from textwrap import dedent
 
 from labkit.billing import Cost
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import Outcome, Outcomes, Trigger
+from labkit.model import Outcome, Outcomes, Trace, Trigger
 from labkit.power import PowerTuning
-from labkit.show import bills, calls, cards, words
+from labkit.show import bills, calls, cards, conformance, traces, words
 from labkit.show import loadtest as load
+from labkit.show import logs as log_lines
 from labkit.show import power as power_cards
 from labkit.show.cards import Deployed, Published, Table
+from labkit.show.logs import Line
 from labkit.simulation import Simulation
 
 _LINE = "1px solid var(--jp-border-color2, rgba(128,128,128,.4))"
@@ -29,13 +33,29 @@ _WIDE = f"{_TABLE};min-width:min(100%, 40em)"  # a caption is only as wide as it
 _CAPTION = "caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .35em .3em;color:inherit"
 _CELL = f"vertical-align:top;padding:.25em 1em .25em .3em;color:inherit;border:none;border-bottom:{_LINE}"
 _HEAD = "font-weight:600;background:var(--jp-layout-color2, rgba(128,128,128,.12))"
+_STRONG = ' style="font-weight:600"'
 _PRE = (
     # JupyterLab's own style breaks a line inside a number; here it breaks between words while it can
     "margin:0;padding:0;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;color:inherit;"
     "background:transparent;"
     "font-family:var(--jp-code-font-family, monospace);font-size:.95em"
 )
+LONGEST_CAPTION = 64  # one that is longer may be broken
 _OPTION = re.compile(r"--[a-z][a-z-]*(?: [\d]+)?")
+_DETAILS = "margin:.2em 0;color:inherit"
+_SUMMARY = "cursor:pointer;padding:.2em 0 .2em .1em;color:inherit"
+_LEVEL_COLOURS = {
+    # the fallbacks are seen on white and on black
+    "CRITICAL": "var(--jp-error-color1, hsl(0,70%,52%))",
+    "FATAL": "var(--jp-error-color1, hsl(0,70%,52%))",
+    "ERROR": "var(--jp-error-color1, hsl(0,70%,52%))",
+    "WARNING": "var(--jp-warn-color1, hsl(30,90%,48%))",
+    "WARN": "var(--jp-warn-color1, hsl(30,90%,48%))",
+    "INFO": "var(--jp-info-color1, hsl(200,70%,48%))",
+}
+TIMES = "time and bill"
+MOST_FOLDED = 1000  # lines
+MOST_UNFOLDED = 8  # rows of a table below its figure
 _TEXT = "margin:.3em 0;color:inherit;max-width:60em"
 
 
@@ -61,16 +81,18 @@ def trigger(t: Trigger) -> str:
 
 
 def outcome(o: Outcome) -> str:
-    """One call: the headline as the caption, then the result or the error, and the log."""
+    """One call: the headline as the caption, the result or the error, the log; folded, the time and the bill."""
     call = calls.call(o)
     rows = [
-        ("result", _pre(call.result)),
+        ("result", _pre(call.result) + _rest(call.more)),
         ("error", _pre(call.error)),
         ("where", _pre(_dedented(call.where))),
         ("try", _prose(" ".join(call.advice))),
-        ("log", _pre(call.log)),
+        ("log", _log(log_lines.levelled(call.log))),
     ]
-    return _rows_table(call.headline, [(label, value) for label, value in rows if value])
+    table = _rows_table(call.headline, [(label, value) for label, value in rows if value])
+    times = "".join(_paragraph(f"{label}: {value}", small=True) for label, value in call.times)
+    return table + (_details(TIMES, times) if times else "")
 
 
 def outcomes(o: Outcomes) -> str:
@@ -124,11 +146,37 @@ def events(rows: Sequence[tuple[str, str]]) -> str:
 
 def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:
     """Log lines by stream: one stream is one execution environment's."""
-    tables = [
-        _open_table(caption, wide=True) + f'<tbody><tr><td style="{_cell()}">{_pre(lines)}</td></tr></tbody></table>'
-        for caption, lines in cards.log_streams(streams)
-    ]
-    return _block(tables) if tables else _paragraph(cards.NO_LOG_LINES)
+    found = cards.log_streams(streams)
+    if not found:
+        return _paragraph(cards.NO_LOG_LINES)
+    latest = len(found) - 1
+    return _block(_details(caption, _log(lines), unfolded=k == latest) for k, (caption, lines) in enumerate(found))
+
+
+def trace(t: Trace) -> str:
+    """One call's parts with their times, and its bill; the bars are the figure's."""
+    rows = _rows_table("Facts of this call", ((label, _prose(value)) for label, value in traces.facts(t)))
+    notes = [_paragraph(note, small=True) for note in traces.notes(t)]
+    return _block([_table(_without_last(traces.waterfall(t))), rows, *notes])
+
+
+def environments(found: Sequence[Trace]) -> str:
+    """The environments that served these calls; their lives are the figure's."""
+    if not found:
+        return _paragraph(traces.NO_TRACES)
+    table = _without_last(traces.lanes_table(found))
+    more = [_paragraph(note, small=True) for note in traces.lanes_notes(found)[1:]]
+    content = "".join([_table(replace(table, caption="")), *more])
+    return _details(table.caption, content, unfolded=len(table.rows) <= MOST_UNFOLDED)
+
+
+def conformance_report(report: conformance.Report) -> str:
+    """A check of the emulator: a table per section, unfolded where something is to be read."""
+    parts = [_paragraph(conformance.title(report))]
+    for section in conformance.sections(report):
+        table = _table(replace(section.table, caption=""))
+        parts.append(_details(section.title, table, unfolded=section.odd))
+    return _block([*parts, *(_paragraph(note, small=True) for note in conformance.notes(report))])
 
 
 def lab(status: Mapping[str, object]) -> str:
@@ -143,6 +191,11 @@ def lab(status: Mapping[str, object]) -> str:
         items = "".join(f"<li>{_escaped(limit)}</li>" for limit in limits)
         parts += [_paragraph("Not enforced on this machine:"), f'<ul style="{_TEXT}">{items}</ul>']
     return _block(parts)
+
+
+def folded(summary: str, content: str) -> str:
+    """HTML under a summary that unfolds it."""
+    return _details(summary, content)
 
 
 def figure(png: bytes, alt: str, caption: str) -> str:
@@ -166,6 +219,49 @@ def _css_width(png: bytes) -> int:
     return round(dots * 96 * 39.3701 / per_metre) if per_metre else dots
 
 
+def _without_last(table: Table) -> Table:
+    """A table without its column of characters, which a figure shows better."""
+    return replace(table, head=table.head[:-1], rows=tuple(row[:-1] for row in table.rows))
+
+
+def _details(summary: str, content: str, *, unfolded: bool = False) -> str:
+    start = "<details open" if unfolded else "<details"
+    return (
+        f'{start} style="{_DETAILS}"><summary style="{_SUMMARY};font-weight:600">{_escaped(summary)}</summary>'
+        f"{content}</details>"
+    )
+
+
+def _rest(lines: Sequence[str]) -> str:
+    """The lines that a fold hides; a notebook file does not keep more of them than a person would read."""
+    if not lines:
+        return ""
+    shown, left_out = lines[:MOST_FOLDED], len(lines) - MOST_FOLDED
+    last = [f"… {words.count(left_out, 'more line')}"] if left_out > 0 else []
+    return _details(words.count(len(lines), "more line"), _pre([*shown, *last]))
+
+
+def _log(lines: Sequence[Line]) -> str:
+    """Log lines with their levels; the earlier of many are folded."""
+    earlier, latest = log_lines.folded(lines)
+    fold = _details(f"{log_lines.counted(earlier)} before these", _log_block(earlier)) if earlier else ""
+    return fold + _log_block(latest)
+
+
+def _log_block(lines: Sequence[Line]) -> str:
+    if not lines:
+        return ""
+    return f'<pre style="{_PRE}">' + "".join(_log_line(line) for line in lines) + "</pre>"
+
+
+def _log_line(line: Line) -> str:
+    colour = _LEVEL_COLOURS.get(line.level, "transparent")
+    faint = ";opacity:.75" if line.level == log_lines.PLATFORM else ""
+    style = f"display:block;border-left:.25em solid {colour};padding-left:.5em{faint}"
+    # the line break at a block's end is not seen, but copied
+    return f'<span style="{style}">{_escaped(line.text)}\n</span>'
+
+
 def _table(table: Table) -> str:
     if not table.rows:
         return _paragraph(table.caption)
@@ -173,12 +269,21 @@ def _table(table: Table) -> str:
         f'<th scope="col" style="{_cell(column in table.numeric)};{_HEAD}">{_escaped(cell)}</th>'
         for column, cell in enumerate(table.head)
     )
-    body = "".join(f"<tr>{_table_row(row, table.numeric)}</tr>" for row in table.rows)
+    body = "".join(
+        f"<tr{_STRONG if k in table.marked else ''}>{_table_row(row, table.numeric)}</tr>"
+        for k, row in enumerate(table.rows)
+    )
     return f"{_open_table(table.caption)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _table_row(row: Sequence[str], numeric: frozenset[int]) -> str:
-    return "".join(f'<td style="{_cell(column in numeric)}">{_escaped(cell)}</td>' for column, cell in enumerate(row))
+    return "".join(f'<td style="{_cell(column in numeric)}">{_indented(cell)}</td>' for column, cell in enumerate(row))
+
+
+def _indented(cell: str) -> str:
+    """A cell whose leading spaces are kept."""
+    text = cell.lstrip(" ")
+    return "&nbsp;" * 2 * (len(cell) - len(text)) + _escaped(text)
 
 
 def _rows_table(caption: str, rows: Iterable[tuple[str, str]]) -> str:
@@ -192,7 +297,11 @@ def _rows_table(caption: str, rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _open_table(caption: str, *, wide: bool = False) -> str:
-    return f'<table style="{_WIDE if wide else _TABLE}"><caption style="{_CAPTION}">{_escaped(caption)}</caption>'
+    start = f'<table style="{_WIDE if wide else _TABLE}">'
+    if not caption:  # a table in a fold, whose summary is its caption
+        return start
+    short = ";white-space:nowrap" if len(caption) <= LONGEST_CAPTION else ""
+    return f'{start}<caption style="{_CAPTION}{short}">{_escaped(caption)}</caption>'
 
 
 def _cell(numeric: bool = False) -> str:

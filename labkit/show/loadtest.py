@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from labkit.loadtest import SHARES, LiveLoad, LoadTest, Percentile
 from labkit.show import words
-from labkit.show.cards import Rows, few
+from labkit.show.cards import Rows
 from labkit.simulation import FAILED
 
 LOADTEST_QUESTION = "How did the function take this load?"
@@ -32,11 +32,11 @@ def rows(t: LoadTest) -> Rows:
         ("time", _times(t)),
         ("sender", sender(t)),
         ("cold starts", f"{t.cold:,} of {t.traced:,} traced calls" if t.traced else ""),
-        ("in flight", f"{few(t.mean_in_system)} on average, {t.peak_in_system:,} at most" if len(t) else ""),
+        ("in flight", f"{words.few(t.mean_in_system)} on average, {t.peak_in_system:,} at most" if len(t) else ""),
         ("environments", f"{len(t.environments.started):,} served it; {_alive(t)}"),
         ("throttled", _counted(t.reasons)),
         ("failed", _counted(_failures(t))),
-        ("cost", f"USD {few(bill.usd)} for {few(bill.gb_s)} GB-s (AWS's prices of {bill.prices.as_of})"),
+        ("cost", f"USD {words.few(bill.usd)} for {words.few(bill.gb_s)} GB-s (AWS's prices of {bill.prices.as_of})"),
         ("not traced", _untraced(t) if t.untraced else ""),
     ]
     return tuple((label, words.clean(value)) for label, value in found if value)

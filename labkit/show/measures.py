@@ -63,8 +63,18 @@ class Series:
 
 
 def measure(outcomes: Outcomes) -> tuple[Series, ...]:
-    """One `Series` for each of the outcomes' own."""
-    return tuple(_measure_one(series) for series in outcomes.series)
+    """One `Series` for each of the outcomes' own. Labels that are alike are numbered: two runs of a function."""
+    labels = _distinct([series.label for series in outcomes.series])
+    return tuple(_measure_one(series, label) for series, label in zip(outcomes.series, labels, strict=True))
+
+
+def _distinct(labels: Sequence[str]) -> list[str]:
+    count, seen = Counter(labels), Counter[str]()
+    found = []
+    for label in labels:
+        seen[label] += 1
+        found.append(f"{label}, run {seen[label]}" if count[label] > 1 else label)
+    return found
 
 
 def total_times(traces: Sequence[Trace]) -> list[float]:
@@ -78,10 +88,10 @@ def ratio_of(above: Sequence[Trace], below: Sequence[Trace]) -> tuple[float, flo
     return stats.ratio_interval(total_times(above), total_times(below))
 
 
-def _measure_one(series: Outcomes) -> Series:
+def _measure_one(series: Outcomes, label: str) -> Series:
     cold, warm = series.cold, series.warm
     return Series(
-        label=series.label,
+        label=label,
         cold=_summary(cold),
         warm=_summary(warm),
         ratio=ratio_of(cold, warm),

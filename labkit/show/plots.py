@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from labkit.model import Outcomes, Trace
-from labkit.show import measures, words
+from labkit.show import measures, stats, words
 from labkit.show.cards import COLD_START_QUESTION, SIMULATION_QUESTION
 from labkit.show.loadtest import LOADTEST_QUESTION
 from labkit.show.measures import Series, Summary
@@ -35,7 +35,7 @@ SMALLEST_SHARE = 0.01  # a hand-over below this share of the longest bar is only
 LABELLED_SHARE = 0.1  # a part narrower than this share of the axis has no room for its number
 LOWEST_MS = 0.01  # a logarithmic axis has no place for zero
 
-_LOOKS = {  # colour, hatch
+LOOKS = {  # colour, hatch
     "process start": ("#999999", ""),
     "runtime start": ("#56B4E9", "///"),
     "imports": ("#E69F00", ".."),
@@ -113,15 +113,100 @@ def _drawn(outcomes: Outcomes) -> Figure:
 
 
 def _name_rows(axes: Axes, measured: Sequence[Series]) -> None:
-    labels = [_short(words.clean(s.label)) for s in measured]
+    labels = [shorten(words.clean(s.label)) for s in measured]
     # a dollar sign in a function's label is no formula
     axes.set_yticks(range(len(measured)), labels=labels, parse_math=False)
     axes.set_ylim(len(measured) - 0.45, -0.55)
     axes.set_ylabel("series")
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+def shorten(label: str, limit: int = LONGEST_LABEL) -> str:
+    """The label, or its beginning, as an axis has room for it."""
+    return label if len(label) <= limit else label[: limit - 1] + "…"
+
+
+# --- distributions ------------------------------------------------------------------------------------------
+
+NAMED_QUANTILES = (0.5, 0.9)
+_LINES = ("-", "--", ":", "-.")
+DISTRIBUTION_QUESTION = "How long do first and warm calls take, and how much do they vary?"
+
+
+def distribution(outcomes: Outcomes) -> Figure:
+    """The share of cold and of warm calls that ended within a time, in milliseconds; a line per series.
+
+    Medians and 90 % quantiles have their exact 95 % intervals (`stats.quantile_interval`); an arrow has no end there.
+
+    >>> plots.png(plots.distribution(sklearn.coldstart(10) + plain.coldstart(10)))
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    with style.context("default"):
+        figure = Figure(figsize=(WIDTH_IN, 4.2), layout="constrained")
+        figure.suptitle(DISTRIBUTION_QUESTION, fontsize=13, fontweight="bold")
+        axes = figure.subplots(1, 1)
+        axes.set_xscale("log")
+        kinds = [(name, times) for name, times in _kinds(outcomes) if times]
+        _log_ticks(axes, [time for _, times in kinds for time in times])
+        for place, (name, times) in enumerate(kinds):
+            _draw_distribution(axes, name, times, _LINES[place // 2 % len(_LINES)])
+        axes.set_title(
+            "Share of calls that took at most this long; medians and 90 % with exact 95 % intervals", fontsize=10.5
+        )
+        axes.set_xlabel("time per call (ms, logarithmic)")
+        axes.set_ylabel("share of the calls (%)")
+        axes.set_ylim(0, 103)
+        plain(axes)
+        if kinds:
+            figure.legend(loc="outside lower center", ncols=min(4, len(kinds)), fontsize=9, frameon=False)
+    figure.set_label(alt_distribution(outcomes))
+    return figure
+
+
+def alt_distribution(outcomes: Outcomes) -> str:
+    """What one should see in the figure, with its numbers."""
+    said = []
+    for name, times in _kinds(outcomes):
+        if times:
+            middle, most = (words.duration(stats.quantile_interval(times, q)[0] / 1000) for q in NAMED_QUANTILES)
+            said.append(f"{name}: half within {middle}, 90 % within {most}")
+    return f"Shares of calls over time. {'; '.join(said)}." if said else "No call was measured."
+
+
+def _kinds(outcomes: Outcomes) -> list[tuple[str, list[float]]]:
+    """Cold, then warm calls of each series, in milliseconds."""
+    found = []
+    for s, of in zip(measures.measure(outcomes), outcomes.series, strict=True):
+        for kind, traces in (("cold", of.cold), ("warm", of.warm)):
+            label = f"{shorten(words.clean(s.label))}, {kind}"
+            found.append((label, [max(LOWEST_MS, time * 1000) for time in measures.total_times(traces)]))
+    return found
+
+
+def _draw_distribution(axes: Axes, name: str, times_ms: Sequence[float], line: str) -> None:
+    colour, marker = _COLD if name.endswith("cold") else _WARM
+    ordered = sorted(times_ms)
+    shares = [100 * (k + 1) / len(ordered) for k in range(len(ordered))]
+    label = f"{name} ({words.count(len(ordered), 'call')})".replace("$", r"\$")
+    axes.step([ordered[0], *ordered], [0, *shares], where="post", color=colour, linestyle=line, label=label)
+    for share in NAMED_QUANTILES:
+        _draw_quantile(axes, 100 * share, stats.quantile_interval(ordered, share), (colour, marker))
+
+
+def _draw_quantile(axes: Axes, y: float, found: tuple[float, float, float], look: tuple[str, str]) -> None:
+    """A marker with its interval; a short arrow where the interval has no end."""
+    colour, marker = look
+    middle, low, high = found
+    errors = [[middle - low if math.isfinite(low) else 0.0], [high - middle if math.isfinite(high) else 0.0]]
+    axes.errorbar(
+        [middle], [y], xerr=errors, fmt=marker, color="black", markerfacecolor=colour, markersize=6, capsize=3,
+        linewidth=1.2,
+    )  # fmt: skip
+    arrow = {"arrowstyle": "<-", "color": "black", "shrinkA": 0, "shrinkB": 0}
+    for end, points in ((low, -24), (high, 24)):
+        if math.isinf(end):
+            axes.annotate("", (middle, y), xytext=(points, 0), textcoords="offset points", arrowprops=arrow)
 
 
 # --- a simulation -------------------------------------------------------------------------------------------
@@ -183,7 +268,7 @@ def _draw_moments(upper: Axes, lower: Axes, s: Simulation) -> None:
     for axes in (upper, lower):
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=8.5, frameon=False, loc="upper right", ncols=2)
-        _plain(axes)
+        plain(axes)
     upper.tick_params(labelbottom=False)
     upper.set_ylim(0, 1.3 * max(1.0, *(m.environments for m in moments), *in_system))
 
@@ -202,10 +287,11 @@ def _draw_times(axes: Axes, s: Simulation) -> None:
         label = f"{100 * _SHARES[i]:g} %: {words.duration(times_ms[i] / 1000)}"
         axes.annotate(label, at, xytext=(6, -12), textcoords="offset points", fontsize=9)
     _log_ticks(axes, times_ms)
-    _plain(axes)
+    plain(axes)
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """A pale grid behind the data, and no frame."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
@@ -321,7 +407,7 @@ def _draw_bars(axes: Axes, measured: Sequence[Series]) -> list[str]:
 
 
 def _look(name: str) -> dict[str, Any]:
-    colour, hatch = _LOOKS[name]
+    colour, hatch = LOOKS[name]
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.7}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.power import MB_PER_VCPU, Power, PowerTuning
 from labkit.show import words
-from labkit.show.cards import Table, few
+from labkit.show.cards import Table
 
 POWER_QUESTION = "Which memory size is cheapest, and which is fastest?"
 WEIGHED = {"cost": "the cheapest", "speed": "the fastest", "balanced": "the best balance of cost and duration"}
@@ -18,7 +18,7 @@ def table(p: PowerTuning) -> Table:
 
 
 def _row(row: Power, *, best: bool) -> tuple[str, ...]:
-    times = (words.ms(row.duration_s), few(row.usd * 1_000_000)) if row.n else ("-", "-")
+    times = (words.ms(row.duration_s), words.few(row.usd * 1_000_000)) if row.n else ("-", "-")
     note = f"failed: {words.clean(row.failed)}" if row.failed else "best" if best else ""
     return (f"{row.memory_mb:,}", f"{row.share:.2f}", *times, str(row.n), note)
 

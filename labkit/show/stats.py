@@ -1,4 +1,5 @@
-"""Bootstrap intervals of medians and of their ratios: standard library only, seeded, the same on every machine.
+"""Bootstrap intervals of medians and of their ratios, exact ones of quantiles: standard library only, seeded, the same
+on every machine.
 
 Method: percentile bootstrap. Draw as many values as there are, with replacement, take the median, repeat, and cut
 off the tails. The medians are drawn without building the samples: a uniform draw picks the value at place
@@ -50,6 +51,44 @@ def ratio_interval(
     ratios = [_resampled_median(above, draw) / _resampled_median(below, draw) for _ in range(resamples)]
     low, high = _percentiles(ratios, confidence)
     return median(above) / median(below), low, high
+
+
+def quantile_interval(values: Sequence[float], share: float, *, confidence: float = 0.95) -> tuple[float, float, float]:
+    """A quantile and its exact distribution-free interval, in the values' unit: (quantile, low, high).
+
+    How many of n independent values lie below the true quantile is binomial (n, share), whatever they are distributed
+    like; so two of the sorted values enclose it with at least this confidence (W. J. Conover, Practical Nonparametric
+    Statistics, section 3.2; H. A. David and H. N. Nagaraja, Order Statistics, section 7.1). Where even the smallest or
+    the largest value does not, that end is -inf or inf: 90 % has an upper end from 36 values on. The quantile is the
+    smallest value that `share` of them do not exceed. Raises ValueError as `median_interval`, and for a share outside
+    of 0 to 1.
+
+    >>> quantile_interval([float(k) for k in range(1, 11)], 0.5)
+    (5.0, 2.0, 9.0)
+    """
+    ordered = _checked(values, confidence, 1)
+    if not 0 < share < 1:
+        raise ValueError(f"a quantile's share must lie between 0 and 1, both excluded: {share}")
+    n, tail = len(ordered), (1 - confidence) / 2
+    chances = [_binomial(k, n, share) for k in range(n + 1)]
+    below, low = 0.0, -math.inf
+    for k, value in enumerate(ordered):
+        below += chances[k]  # that at most k values lie below the quantile: then the next one is above it
+        if below > tail:
+            break
+        low = value
+    above, high = 0.0, math.inf
+    for k in range(n, 0, -1):
+        above += chances[k]
+        if above > tail:
+            break
+        high = ordered[k - 1]
+    return ordered[min(n - 1, math.ceil(round(share * n, 9)) - 1)], low, high
+
+
+def _binomial(k: int, n: int, share: float) -> float:
+    choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(choices + k * math.log(share) + (n - k) * math.log1p(-share))
 
 
 def _checked(values: Sequence[float], confidence: float, resamples: int) -> list[float]:

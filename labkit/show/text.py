@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.billing import Cost
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import Outcome, Outcomes, Trigger
+from labkit.model import Outcome, Outcomes, Trace, Trigger
 from labkit.power import PowerTuning
-from labkit.show import bills, calls, cards
+from labkit.show import bills, calls, cards, conformance, traces
 from labkit.show import loadtest as load
 from labkit.show import power as power_cards
 from labkit.show.cards import Deployed, Published, Rows, Table
@@ -41,15 +41,18 @@ def trigger(t: Trigger) -> str:
 
 
 def outcome(o: Outcome) -> str:
-    """One call: status and timings on the first line, then the result or the error, then the log.
+    """One call: status and timings on the first lines, then the result or the error, then the log.
 
     >>> print(outcome(lab.deploy("double", "def handler(event, context): return 2 * event").invoke(21)))
     success · double · 0.21 ms · cold, 96.0 ms init · billed 97 ms · 36 of 128 MB
+      init  process start 12.1 ms, runtime start 83.6 ms, imports 0.00 ms, module init 0.31 ms
+      bill  97 ms of 128 MB = 0.012 GB-s; a million such calls USD 0.40 (AWS's prices of 2025-08-01)
     42
     """
     call = calls.call(o)
+    result = calls.with_rest(call.result, call.more)
     log = ["log:", *(f"  {line}" if line else "" for line in call.log)] if call.log else []
-    return _join([call.headline, *call.result, *call.error, *call.where, *_wrapped(call.advice), *log])
+    return _join([call.headline, *_rows(call.times), *result, *call.error, *call.where, *_wrapped(call.advice), *log])
 
 
 def outcomes(o: Outcomes) -> str:
@@ -59,6 +62,32 @@ def outcomes(o: Outcomes) -> str:
     blocks += [_table(table) for table in found.tables]
     blocks += [block for block in (list(found.sentences), _wrapped(found.notes)) if block]
     return "\n\n".join(_join(block) for block in blocks)
+
+
+def trace(t: Trace) -> str:
+    """One call's parts as a waterfall of characters, and its bill."""
+    return _join([*_table(traces.waterfall(t)), *_rows(traces.facts(t)), *_wrapped(traces.notes(t))])
+
+
+def environments(found: Sequence[Trace]) -> str:
+    """The environments that served these calls, as lanes over time."""
+    if not found:
+        return traces.NO_TRACES
+    return _join([*_table(traces.lanes_table(found)), *_wrapped(traces.lanes_notes(found))])
+
+
+def conformance_report(report: conformance.Report) -> str:
+    """A check of the emulator: a line per behaviour, and what was expected and found where they differ."""
+    blocks = [[conformance.title(report)]]
+    blocks += [[section.title, *_checked(section.table)] for section in conformance.sections(report)]
+    return "\n\n".join(_join(block) for block in [*blocks, _wrapped(conformance.notes(report))])
+
+
+def _checked(table: Table) -> list[str]:
+    lines = []
+    for verdict, claim, source, note in table.rows:
+        lines += [f"  {verdict:<12}  {claim} ({source})", *(f"{'':16}{line}" for line in _fill(note, WIDTH - 16))]
+    return lines
 
 
 def simulation(s: Simulation) -> str:
@@ -99,7 +128,7 @@ def events(rows: Sequence[tuple[str, str]]) -> str:
 def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:
     """Log lines by stream: one stream is one execution environment's."""
     blocks = [
-        _join([caption, *(f"  {line}" if line else "" for line in lines)])
+        _join([caption, *(f"  {line.text}" if line.text else "" for line in lines)])
         for caption, lines in cards.log_streams(streams)
     ]
     return "\n\n".join(blocks) or cards.NO_LOG_LINES

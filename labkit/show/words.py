@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -33,6 +34,12 @@ def times(ratio: float) -> str:
 
 def percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
+
+
+def few(number: float) -> str:
+    """Two digits that say something, however small the number."""
+    digits = 1 - math.floor(math.log10(number)) if number > 0 else 0
+    return f"{number:,.{min(max(digits, 1), 9)}f}"
 
 
 def size(size_bytes: int) -> str:

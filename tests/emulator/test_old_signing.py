@@ -42,6 +42,16 @@ def test_what_botocore_presigns_is_signed(url):
     assert check(presigned(url))
 
 
+@pytest.mark.parametrize("host", ["photos.s3.localhost:4566", "photos.localhost", "photos.s3.eu-west-1.localhost"])
+def test_a_bucket_in_the_host_is_signed_as_if_it_stood_in_the_path(host):
+    query = presigned("http://localhost/photos/a%20b").query.encode()
+    headers = {b"host": host.encode()}
+    assert is_signed("GET", b"/a%20b", query, headers, OWNER, now=time.time())
+    assert not is_signed("GET", b"/photos/a%20b", query, headers, OWNER, now=time.time())
+    own = {b"host": b"s3.localhost:4566"}
+    assert is_signed("GET", b"/photos/a%20b", query, own, OWNER, now=time.time())
+
+
 def test_headers_that_were_signed_must_come_along():
     address = presigned("http://localhost/photos/k", "PUT", {"content-type": "text/plain", "x-amz-acl": "private"})
     assert check(address, "PUT")

@@ -7,7 +7,8 @@ from botocore.parsers import create_parser
 from botocore.session import get_session
 
 from labkit.emulator.iam import UNKNOWN, Refusal
-from labkit.emulator.refusals import cbor, denied, sentence
+from labkit.emulator.refusals import cbor, denied, sentence, unsigned
+from labkit.errors import ContentMismatch, ExpiredToken, InvalidSignature, UnrecognizedClient
 
 ADA = "arn:aws:iam::123456789012:user/ada"
 FORM = {b"content-type": b"application/x-www-form-urlencoded; charset=utf-8"}
@@ -68,14 +69,38 @@ def test_the_sentence_is_awss(action, resource, refusal, said):
     ],
 )
 def test_botocore_reads_code_and_words_in_every_protocol(service, headers, protocol, code, status):
-    reply = denied(service, headers, "User: é <you> is not authorized" + " x" * 40)
+    message = "User: é <you> is not authorized" + " x" * 40
+    assert read(denied(service, headers, message), service, protocol) == (code, status, message)
+
+
+@pytest.mark.parametrize(
+    ("service", "headers", "protocol", "error", "code", "status"),
+    [
+        ("s3", {}, "rest-xml", InvalidSignature(), "SignatureDoesNotMatch", 403),
+        ("s3", {}, "rest-xml", UnrecognizedClient(), "InvalidToken", 400),
+        ("s3", {}, "rest-xml", ContentMismatch(), "XAmzContentSHA256Mismatch", 400),
+        ("route53", {}, "rest-xml", InvalidSignature(), "SignatureDoesNotMatch", 403),
+        ("iam", FORM, "query", InvalidSignature(), "SignatureDoesNotMatch", 403),
+        ("sts", FORM, "query", ExpiredToken(), "ExpiredToken", 403),
+        ("ec2", FORM, "ec2", InvalidSignature(), "SignatureDoesNotMatch", 403),
+        ("dynamodb", JSON, "json", InvalidSignature(), "InvalidSignatureException", 400),
+        ("sqs", JSON, "json", InvalidSignature(), "InvalidSignatureException", 403),
+        ("cloudwatch", CBOR, "smithy-rpc-v2-cbor", InvalidSignature(), "InvalidSignatureException", 403),
+        ("scheduler", {}, "rest-json", UnrecognizedClient(), "UnrecognizedClientException", 403),
+    ],
+)
+def test_what_is_wrong_with_a_signature_has_each_protocols_own_name(service, headers, protocol, error, code, status):
+    assert read(unsigned(service, headers, error), service, protocol) == (code, status, error.message)
+
+
+def read(reply, service, protocol):
+    """Code, status and words, as botocore reads them."""
     fields = {name.decode(): value.decode() for name, value in reply.fields}
     model = get_session().get_service_model(service)
     shape = model.operation_model(model.operation_names[0]).output_shape
     answer = {"body": reply.body, "headers": fields, "status_code": reply.status}
     error = create_parser(protocol).parse(answer, shape)["Error"]
-    assert (error["Code"], reply.status) == (code, status)
-    assert error["Message"] == "User: é <you> is not authorized" + " x" * 40
+    return error["Code"], reply.status, error["Message"]
 
 
 def test_a_small_map_in_cbor():

@@ -85,5 +85,6 @@ def texts(notebook: nbformat.NotebookNode) -> list[str]:
             continue
         for output in cell.get("outputs", ()):
             text = output.get("text") or output.get("evalue") or output["data"]["text/plain"]
-            found.append(re.sub(r"^(\w+ · \w+) · .*$", r"\1", text, flags=re.MULTILINE))
+            text = re.sub(r"^(\w+ · \w+) · .*$", r"\1", text, flags=re.MULTILINE)
+            found.append(re.sub(r"^  (init|bill)  .*$", r"  \1", text, flags=re.MULTILINE))
     return found

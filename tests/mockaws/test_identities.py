@@ -79,6 +79,22 @@ def test_a_session_is_known_by_its_key_until_it_expires(aws):
     assert abs(found["expires_at"] - made["Expiration"].timestamp()) < 2
 
 
+def test_all_keys_that_are_somebodys_are_known_with_their_secrets(aws):
+    iam, sts = aws("iam"), aws("sts")
+    assert asked("keys") == {}
+    iam.create_user(UserName="ada")
+    key, other = (iam.create_access_key(UserName="ada")["AccessKey"] for _ in range(2))
+    iam.update_access_key(UserName="ada", AccessKeyId=other["AccessKeyId"], Status="Inactive")
+    role = "arn:aws:iam::123456789012:role/r"
+    made = sts.assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    found = asked("keys")
+    assert found.keys() == {key["AccessKeyId"], made["AccessKeyId"]}
+    assert found[key["AccessKeyId"]] == {"secret": key["SecretAccessKey"], "token": "", "expires_at": None}
+    of_session = found[made["AccessKeyId"]]
+    assert (of_session["secret"], of_session["token"]) == (made["SecretAccessKey"], made["SessionToken"])
+    assert abs(of_session["expires_at"] - made["Expiration"].timestamp()) < 2
+
+
 def of_resource(service, name):
     return asked("resource", service=service, name=name, account="123456789012", region=REGION)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,6 +126,21 @@ def loadtest() -> Callable[..., LoadTest]:
         rows[0] = rows[0]._replace(status=FAILED, reason="Unhandled")
         values = {"for_s": 10.0, "memory_mb": 256, "samples": [Sample(5.0, 1, 2, 3, 4)]}
         return joined("predict", "constant, 10/s", [k / 10 for k in range(100)], rows, {}, **{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def checked() -> Callable[..., SimpleNamespace]:
+    """A report of one behaviour that should be 1, in a section of its own."""
+
+    def make(found: object, *, claim: str = "it counts", excuse: str = "", error: str = "") -> SimpleNamespace:
+        behaviour = SimpleNamespace(section="1. Counting", claim=claim, source="doc", expected=1, excuse=excuse)
+        odd = "not enforced" if excuse else "differs"
+        row = SimpleNamespace(
+            behaviour=behaviour, found=found, error=error, verdict="conforms" if found == 1 and not error else odd
+        )
+        return SimpleNamespace(rows=(row,))
 
     return make
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.model import FunctionError, Status
-from labkit.show.calls import LINES_SHOWN, LONGEST_LINE, call, payload_lines
+from labkit.show.calls import LINES_SHOWN, LONGEST_LINE, billed, call, payload_lines
 
 OWN = '  File "/var/task/predict.py", line 4, in handler\n    return 1/0\n'
 LIBRARY = '  File "/opt/venv/lib/python3.13/site-packages/numpy/linalg.py", line 9, in solve\n    raise E\n'
@@ -183,6 +183,23 @@ def test_a_long_payload_is_cut_and_says_how_much_is_left():
 def test_a_long_string_is_cut_and_says_how_much_is_left():
     (line,) = payload_lines("x" * 1000)
     assert line == '"' + "x" * 399 + "… 602 more characters"
+
+
+def test_the_rest_of_a_long_payload_is_kept_for_a_fold(outcome):
+    found = call(outcome([{"row": k, "text": "x" * 20} for k in range(50)]))
+    assert (len(found.result), len(found.more)) == (LINES_SHOWN, 32)
+    assert json.loads("\n".join(found.result + found.more))[49]["row"] == 49
+
+
+def test_a_restored_call_says_what_it_is_billed_and_no_phases(outcome, warm):
+    times = dict(call(outcome(1, trace=warm(queued_s=0.3, restore_s=0.2))).times)
+    assert times == {"bill": billed(warm(queued_s=0.3, restore_s=0.2))}
+    assert times["bill"].startswith("204 ms of 256 MB = ")
+
+
+def test_the_line_that_failed_is_marked(failed):
+    frame = '  File "/var/task/predict.py", line 4, in handler\n    return 1 / event["n"]\n'
+    assert call(failed("KeyError", "'n'", (frame,))).where[-1] == "               ~~~~~^^^^^"
 
 
 def test_a_payload_that_is_no_json_is_shown_by_its_repr():

@@ -211,3 +211,29 @@ def test_a_simulation_in_which_nothing_was_served_still_makes_a_picture():
     nothing = simulate([0.0, 1.0], service=1.0, limits=Limits(reserved=0))
     assert plots.png(plots.simulation(nothing)).startswith(b"\x89PNG")
     assert plots.alt_simulation(nothing).endswith("2 were throttled.")
+
+
+def test_a_distribution_has_a_line_for_the_cold_and_the_warm_calls_of_each_series(series):
+    figure = plots.distribution(series("a") + series("b", 3))
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == [
+        "a, cold (7 calls)", "a, warm (9 calls)", "b, cold (7 calls)", "b, warm (9 calls)",
+    ]  # fmt: skip
+    assert len({(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}) == 4
+
+
+def test_an_interval_without_an_end_is_an_arrow(series):
+    (axes,) = plots.distribution(series(n_warm=0)).axes
+    assert len(axes.texts) == 1, "7 calls have an interval of their median, and none of their 90 % that ends"
+
+
+def test_a_distribution_says_in_words_what_is_to_be_seen(series):
+    assert plots.distribution(series("a")).get_label() == (
+        "Shares of calls over time. a, cold: half within 100 ms, 90 % within 100 ms;"
+        " a, warm: half within 5.00 ms, 90 % within 5.00 ms."
+    )
+
+
+def test_a_distribution_of_nothing_is_still_a_figure(series):
+    assert plots.png(plots.distribution(series("a$b$", n_cold=0, n_warm=0)))
+    assert plots.png(plots.distribution(series("a$b$c")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from statistics import median
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.show.stats import median_interval, ratio_interval
+from labkit.show.stats import median_interval, quantile_interval, ratio_interval
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=40)
 
@@ -112,3 +113,32 @@ def test_a_confidence_or_number_of_resamples_without_meaning_is_refused(options)
 def test_a_ratio_with_a_zero_below_is_refused():
     with pytest.raises(ValueError, match="positive"):
         ratio_interval([1.0], [1.0, 0.0])
+
+
+def test_the_exact_interval_of_a_median_of_ten_is_the_second_to_the_ninth_value():
+    assert quantile_interval([float(k) for k in range(10, 0, -1)], 0.5) == (5.0, 2.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "bounded"), [(5, 0.5, False), (6, 0.5, True), (35, 0.9, False), (36, 0.9, True)]
+)
+def test_too_few_values_have_an_interval_without_an_end(n, share, bounded):
+    assert math.isfinite(quantile_interval([float(k) for k in range(n)], share)[2]) is bounded
+
+
+@given(st.integers(1, 120), st.sampled_from([0.1, 0.25, 0.5, 0.9, 0.99]))
+def test_an_exact_interval_covers_what_it_says_and_is_no_longer_than_that_takes(n, share):
+    _, low, high = quantile_interval([float(k) for k in range(1, n + 1)], share)
+    chances = [math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    first = int(low) if math.isfinite(low) else 0
+    last = int(high) if math.isfinite(high) else n + 1
+    assert sum(chances[:first]) <= 0.025 + 1e-9
+    assert sum(chances[last:]) <= 0.025 + 1e-9
+    assert sum(chances[: first + 1]) > 0.025 - 1e-9
+    assert sum(chances[last - 1 :]) > 0.025 - 1e-9
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, math.nan])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match="share"):
+        quantile_interval([1.0], share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 
 from hypothesis import example, given
@@ -69,10 +70,20 @@ def test_no_functions_say_how_to_deploy_one():
     assert text.functions([]) == "No function is deployed yet. Begin a cell with %%function NAME to deploy one."
 
 
-def test_a_success_is_two_lines(outcome):
+BILL = "  bill  4 ms of 256 MB = 0.0010 GB-s; a million such calls USD 0.22 (AWS's prices of 2025-08-01)"
+
+
+def test_a_success_is_its_times_and_its_result(outcome):
     assert text.outcome(outcome({"label": "setosa"})) == (
-        'success · predict · 4.00 ms · warm · billed 4 ms · 96 of 256 MB\n{"label": "setosa"}'
+        f'success · predict · 4.00 ms · warm · billed 4 ms · 96 of 256 MB\n{BILL}\n{{"label": "setosa"}}'
     )
+
+
+def test_a_cold_call_says_where_its_init_went(outcome, cold):
+    assert text.outcome(outcome(1, trace=cold())).split("\n")[1:3] == [
+        "  init  process start 10.0 ms, runtime start 20.0 ms, imports 40.0 ms, module init 20.0 ms",
+        "  bill  98 ms of 256 MB = 0.025 GB-s; a million such calls USD 0.61 (AWS's prices of 2025-08-01)",
+    ]
 
 
 def test_a_failure_shows_error_place_and_prints(failed):
@@ -80,19 +91,21 @@ def test_a_failure_shows_error_place_and_prints(failed):
     log = "START RequestId: a Version: $LATEST\nabout to divide\nEND RequestId: a\n"
     assert text.outcome(failed("ZeroDivisionError", "division by zero", stack, log_tail=log)) == (
         "error · predict · 4.00 ms · warm · billed 4 ms · 96 of 256 MB\n"
+        f"{BILL}\n"
         "ZeroDivisionError: division by zero\n"
         '  File "/var/task/predict.py", line 4, in handler\n'
         "    return 1/0\n"
+        "           ~^~\n"
         "log:\n"
         "  about to divide"
     )
 
 
-def test_times_stand_on_the_first_line_only(failed, warm):
+def test_times_stand_on_the_first_lines_only(failed, warm):
     log = "REPORT RequestId: a\tDuration: 4.00 ms\n"
     slow, fast = (text.outcome(failed("E", "m", trace=warm(t), log_tail=log)) for t in (0.9, 0.004))
     assert slow.split("\n")[0] != fast.split("\n")[0]
-    assert slow.split("\n")[1:] == fast.split("\n")[1:]
+    assert slow.split("\n")[2:] == fast.split("\n")[2:]
 
 
 def test_a_comparison_shows_calls_parts_imports_and_how_many_times(series):
@@ -140,6 +153,65 @@ def test_a_ratio_that_may_be_one_is_not_sold_as_a_difference(cold, warm):
 def test_two_series_are_compared_by_their_first_calls(series):
     shown = text.outcomes(series("small", 1.0) + series("large", 3.0))
     assert "First calls compared: large takes 3.0 times as long as small." in shown
+
+
+def test_the_warm_calls_of_two_series_are_compared_too(series, warm):
+    slow = Outcomes("slow", tuple(Outcome("slow", Status.SUCCESS, trace=warm(0.011, 0.001)) for _ in range(7)))
+    assert "Warm calls compared: slow takes 2.4 times as long as fast." in text.outcomes(series("fast") + slow)
+
+
+def test_two_runs_of_one_function_can_be_told_apart(series):
+    shown = text.outcomes(series("predict", 1.0) + series("predict", 3.0))
+    assert "First calls compared: predict, run 2 takes 3.0 times as long as predict, run 1." in shown
+
+
+def test_a_log_says_how_many_errors_and_warnings_are_in_it():
+    lines = ["[ERROR] KeyError: 'x'", "  File ...", "[WARNING]\tlate", "done"]
+    assert text.logs([("s", lines)]).startswith(
+        "s (4 lines: 1 ERROR, 1 WARNING)\n  [ERROR] KeyError: 'x'\n    File ..."
+    )
+
+
+def test_a_trace_is_a_waterfall_with_its_imports_inside(cold):
+    t = replace(cold(imports=(("numpy", 0.03), ("json", 0.01))), queued_s=0.1)
+    assert text.trace(t) == (
+        "success · predict · 108 ms from the request on · cold\n"
+        "  part           begins (ms)  takes (ms)\n"
+        "  --------------------------------------------------------------------------------\n"
+        "  process start         0.00        10.0  ####\n"
+        "  runtime start         10.0        20.0     ########\n"
+        "  imports               30.0        40.0             ###############\n"
+        "    numpy               30.0        30.0             -----------\n"
+        "    json                60.0        10.0                        ----\n"
+        "  module init           70.0        20.0                           ########\n"
+        "  hand-over             90.0        10.0                                   ####\n"
+        "  handler call           100        8.00                                       ###\n"
+        "  bill         98 ms of 256 MB = 0.025 GB-s; a million such calls USD 0.61 (AWS's prices of\n"
+        "               2025-08-01)\n"
+        "  memory       96 of 256 MB\n"
+        "  request      r1\n"
+        "  environment  e1\n"
+        "Hand-over is measured as a whole, and drawn between the init and the handler."
+    )
+
+
+def test_environments_are_lanes_of_marks(cold, warm):
+    traces = [
+        cold(10, environment_id="e1"),
+        warm(0.5, 0, arrived_at=3.0, environment_id="e2", status=Status.ERROR),
+        warm(0.5, 0, arrived_at=5.5, environment_id="e1"),
+    ]
+    table = text.environments(traces).split("\n")
+    assert table[:2] == [
+        "predict: 3 calls in 2 environments, 6,000 ms in all",
+        "  environment  function  calls  failed  busy (ms)  0 to 6,000 ms",
+    ]
+    assert table[3] == "  e1           predict       2                580  " + "iiiiiiiiii#" + "-" * 44 + "#####"
+    assert table[4] == "  e2           predict       1       1        500  " + " " * 30 + "xxxxxx"
+
+
+def test_no_traces_say_when_there_will_be_some():
+    assert text.environments([]).startswith("There are no traces yet")
 
 
 def test_few_calls_come_with_a_warning_about_their_interval(series):
