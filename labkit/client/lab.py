@@ -38,7 +38,7 @@ from labkit.distributions import Distribution
 from labkit.errors import EmulatorLost, NoClock
 from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Traces, Trigger
+from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace, Traces, Trigger
 from labkit.power import MEMORY_MB, PowerTuning, checked
 from labkit.settings import Settings
 from labkit.simulate import Limits, simulate

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from labkit.billing import Cost, FunctionCost
 from labkit.show import words
-from labkit.show.cards import Table, few
+from labkit.show.cards import Table
 
 NOTHING_RUN = "No function has been called yet: nothing was run, and nothing is to be paid."
 
@@ -51,7 +51,7 @@ def _numbers(rows: Sequence[FunctionCost]) -> tuple[str, ...]:
 
 def amount(number: float) -> str:
     """Two digits that say something; of what is large, the whole."""
-    return f"{number:,.0f}" if number >= 100 else few(number)
+    return f"{number:,.0f}" if number >= 100 else words.few(number)
 
 
 def cost_sentences(c: Cost) -> tuple[str, ...]:
