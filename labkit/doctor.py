@@ -38,6 +38,8 @@ ESSENTIAL = (
 )  # fmt: skip
 OPTIONAL = {"ipywidgets": "The explorers in lessons show their first state only."}
 RUNTIME_CLIENTS = ("auto", "awslambdaric", "fallback")
+NEIGHBOURS = "calls are signed, but what has the authorization NONE is open to every user of this machine, as on AWS"
+NEIGHBOURS_ADVICE = 'With function_url(..., auth="AWS_IAM") only who has this lab\'s credentials may call a function.'
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ENOUGH_BYTES = 500_000_000
 OPEN_FILES = 256
@@ -86,6 +88,7 @@ def examine(settings: Settings | None = None) -> list[Finding]:
         port(),
         leftovers(running()),
         jupyterlab(),
+        *hub(settings.proxy_prefix),
         chromium(),
     ]
 
@@ -157,6 +160,22 @@ def jupyterlab(installed: Callable[[str], str | None] | None = None) -> Finding:
         advice=_pip("jupyterlab"),
         without=Verdict.LIMITED,
     )
+
+
+def hub(prefix: str, installed: Callable[[str], str | None] | None = None) -> list[Finding]:
+    """On a hub: how a browser reaches function URLs and APIs, and who else does. Elsewhere there is nothing to say."""
+    if not prefix:
+        return []
+    version = (installed or _version)("jupyter-server-proxy")
+    found = _finding(
+        "hub",
+        version is not None,
+        yes=f"a browser reaches function URLs and APIs at {prefix}proxy/PORT/, by jupyter-server-proxy {version}",
+        no=f"links go to {prefix}proxy/PORT/, but jupyter-server-proxy is not installed in this environment",
+        advice=f"They work if the server's environment has it. {_pip('jupyter-server-proxy')}",
+        without=Verdict.LIMITED,
+    )
+    return [found, Finding("neighbours", Verdict.LIMITED, NEIGHBOURS, NEIGHBOURS_ADVICE)]
 
 
 def chromium(find: Callable[[str], str | None] = shutil.which) -> Finding:

@@ -36,6 +36,8 @@ class Settings:
     access_key_id: str = ""
     secret_access_key: str = ""
     """Every call of the API must be signed with both (SigV4); with neither set, each lab makes new ones."""
+    proxy_prefix: str = ""
+    """Where a browser finds jupyter-server-proxy, such as /user/ada/; a hub says it as JUPYTERHUB_SERVICE_PREFIX."""
     scratch: str = ""
     """Where environments and packages live while the emulator runs; the system's temporary folder if empty."""
 
@@ -47,6 +49,8 @@ class Settings:
         if unknown:
             raise BadSetting(unknown[0], "there is no such setting", known=sorted(known))
         values = {f.name: _convert(name, environ[name], f.type) for name, f in known.items() if name in environ}
+        if hub := environ.get("JUPYTERHUB_SERVICE_PREFIX", "").strip("/"):
+            values.setdefault("proxy_prefix", f"/{hub}/")
         settings = replace(cls(), **values)
         settings._check()
         return settings
@@ -65,6 +69,9 @@ class Settings:
             "secret_access_key": None
             if bool(self.access_key_id) == bool(self.secret_access_key)
             else "LABKIT_ACCESS_KEY_ID and LABKIT_SECRET_ACCESS_KEY go together",
+            "proxy_prefix": None
+            if re.fullmatch(r"(/([\w.~%@!+-]+/)*)?", self.proxy_prefix)
+            else "expected a path that begins and ends with /, such as /user/ada/",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
         }
         for name, problem in wrong.items():

@@ -61,7 +61,7 @@ def shared_lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(shared_lab: Lab) -> Iterator[Lab]:
-    """A lab without functions."""
+    """A lab without functions. It stands before the plugin's fixture, which would clear the whole account each time."""
     yield shared_lab
     for name in shared_lab.names():
         shared_lab.delete(name)

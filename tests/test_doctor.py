@@ -182,3 +182,16 @@ def test_an_examination_covers_every_topic_once_and_leaves_no_process(tmp_path):
         "network rules", "scratch folder", "loopback", "leftovers", "JupyterLab", "Chromium",
     ]  # fmt: skip
     assert set(psutil.Process().children()) <= before
+
+
+def test_off_a_hub_there_is_nothing_to_say_of_one():
+    assert doctor.hub("") == []
+
+
+@pytest.mark.parametrize(("version", "verdict"), [("4.6.0", Verdict.OK), (None, Verdict.LIMITED)])
+def test_on_a_hub_it_says_where_links_go_and_what_is_open_to_neighbours(version, verdict):
+    found, neighbours = doctor.hub("/user/ada/", lambda name: version)
+    assert found.verdict is verdict
+    assert "/user/ada/proxy/PORT/" in found.detail
+    assert "NONE is open to every user of this machine" in neighbours.detail
+    assert "AWS_IAM" in neighbours.advice

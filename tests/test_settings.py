@@ -20,8 +20,26 @@ def test_values_are_converted():
 
 
 @pytest.mark.parametrize(
+    ("variables", "prefix"),
+    [
+        ({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}, "/user/ada/"),
+        ({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada@example.org/lab-1"}, "/user/ada@example.org/lab-1/"),
+        (
+            {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/", "LABKIT_PROXY_PREFIX": "/jupyterlab/default/"},
+            "/jupyterlab/default/",
+        ),
+        ({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/", "LABKIT_PROXY_PREFIX": ""}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_hub_says_where_its_proxy_is_and_the_setting_has_the_last_word(variables, prefix):
+    assert Settings.from_environment(variables).proxy_prefix == prefix
+
+
+@pytest.mark.parametrize(
     ("name", "value", "said"),
     [
+        ("LABKIT_PROXY_PREFIX", "user/ada", "begins and ends with /"),
         ("LABKIT_REGOIN", "x", "Did you mean LABKIT_REGION"),
         ("LABKIT_ACCOUNT_CONCURRENCY", "many", "'many' is not a number"),
         ("LABKIT_ACCOUNT_CONCURRENCY", "0", "at least 1"),

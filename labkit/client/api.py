@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from labkit.client.address import proxied
 from labkit.client.endpoint import ApiError
 from labkit.errors import BadRoute
 
@@ -34,6 +35,8 @@ class Api:
     kind: str
     url: str
     routes: tuple[tuple[str, str], ...]
+    link: str = ""
+    """Where a browser finds it, if that is not `url`: on a hub by jupyter-server-proxy."""
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{route} -> {function}" for route, function in self.routes)
@@ -55,7 +58,7 @@ def checked(routes: Mapping[str, str], kind: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def deployed_api(lab: Lab, name: str, routes: Mapping[str, str], kind: str) -> Api:
+def deployed_api(lab: Lab, name: str, routes: Mapping[str, str], kind: str, *, proxy_prefix: str) -> Api:
     """The API, new; one of the same name and kind is deleted first. Raises BadRoute, UnknownFunction."""
     wanted = checked(routes, kind)
     arns = {function: _arn(lab, function) for function in routes.values()}
@@ -69,7 +72,8 @@ def deployed_api(lab: Lab, name: str, routes: Mapping[str, str], kind: str) -> A
             Principal=PRINCIPAL,
             SourceArn=f"arn:aws:execute-api:{region}:{account}:{api_id}/*",
         )
-    return Api(name, api_id, kind, address(lab.endpoint, api_id, kind), tuple(routes.items()))
+    url = address(lab.endpoint, api_id, kind)
+    return Api(name, api_id, kind, url, tuple(routes.items()), proxied(url, proxy_prefix))
 
 
 def _arn(lab: Lab, function: str) -> str:
@@ -122,17 +126,16 @@ def _http(client: Client, name: str, wanted: list[tuple[str, str, str]], arns: M
     return api_id
 
 
-def deployed_apis(lab: Lab) -> list[Api]:
+def deployed_apis(lab: Lab, proxy_prefix: str = "") -> list[Api]:
     """All APIs of the account, by name, with the routes that run functions."""
     rest, http = lab.boto3("apigateway"), lab.boto3("apigatewayv2")
-    found = [
-        Api(each["name"], each["id"], "REST", address(lab.endpoint, each["id"], "REST"), _rest_routes(rest, each["id"]))
-        for each in rest.get_rest_apis(limit=500)["items"]
-    ]
-    found += [
-        Api(each["Name"], each["ApiId"], "HTTP", address(lab.endpoint, each["ApiId"], "HTTP"), _http_routes(http, each))
-        for each in http.get_apis()["Items"]
-    ]
+    over_rest = rest.get_rest_apis(limit=500)["items"]
+    known = [(each["name"], each["id"], "REST", _rest_routes(rest, each["id"])) for each in over_rest]
+    known += [(each["Name"], each["ApiId"], "HTTP", _http_routes(http, each)) for each in http.get_apis()["Items"]]
+    found = []
+    for name, api_id, kind, routes in known:
+        url = address(lab.endpoint, api_id, kind)
+        found.append(Api(name, api_id, kind, url, routes, proxied(url, proxy_prefix)))
     return sorted(found, key=lambda api: (api.name, api.kind))
 
 

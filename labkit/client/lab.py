@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 from labkit.billing import Cost
 from labkit.client import measured
+from labkit.client.address import Address
 from labkit.client.alias import Alias, alias_of, check_alias, put_alias
 from labkit.client.api import Api, deployed_api, deployed_apis
 from labkit.client.coldstart import ColdStarts
@@ -276,13 +277,14 @@ class Lab:
         >>> requests.post(address, json={"name": "Ada"}).text
         """
         try:
-            return function_address(self._call, name, auth, invoke_mode)
+            made = function_address(self._call, name, auth, invoke_mode)
         except ApiError as error:
             raise error.about(name, self.names()) from None
+        return Address.of(made, self._settings.proxy_prefix)
 
     def api(self, name: str, routes: Mapping[str, str], *, kind: str = "REST") -> Api:
         """An API whose routes run these functions, deployed anew at each call; `kind` is REST or HTTP; see Api."""
-        return deployed_api(self, name, routes, kind)
+        return deployed_api(self, name, routes, kind, proxy_prefix=self._settings.proxy_prefix)
 
     def trigger(
         self, name: str, source: str, *, suffix: str = "", batch_size: int | None = None, window_s: int | None = None
@@ -303,7 +305,7 @@ class Lab:
 
     def apis(self) -> list[Api]:
         """The APIs of this account, by name, with their routes to functions."""
-        return deployed_apis(self)
+        return deployed_apis(self, self._settings.proxy_prefix)
 
     # --- versions and aliases
 

@@ -46,6 +46,7 @@ class EmulatorProcess:
                 "LABKIT_ACCESS_KEY_ID": settings.access_key_id,
                 "LABKIT_SECRET_ACCESS_KEY": settings.secret_access_key,
                 "LABKIT_ACCOUNT_CONCURRENCY": str(settings.account_concurrency),
+                "LABKIT_PROXY_PREFIX": settings.proxy_prefix,
             },
         )
         try:

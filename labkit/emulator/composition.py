@@ -204,7 +204,9 @@ class Composition:
             watchers=self._watchers(apis),
         )
         rest = Doors(self._invoker, self._registry, wire, pages, verifier)
-        front = FrontDoor(self._invoker, wire, rest, verifier, others=others, apis=apis)
+        front = FrontDoor(
+            self._invoker, wire, rest, verifier, others=others, apis=apis, proxy_prefix=self._settings.proxy_prefix
+        )
         return self._enforcement.gate(front, wire, self._registry, self._clock.now) if self._enforcement else front
 
     def _watchers(self, apis: ApiDoor) -> dict[str, tuple[Watcher, ...]]:

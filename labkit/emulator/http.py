@@ -33,6 +33,7 @@ from labkit.emulator.invocation import Invocation as Run
 from labkit.emulator.invocation import Result
 from labkit.emulator.invoker import Begun, Invoker
 from labkit.emulator.pages import RESET_PATH, fault
+from labkit.emulator.proxied import as_if_local, came_by_proxy
 from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
 from labkit.emulator.signing import Verifier
@@ -66,6 +67,7 @@ class FrontDoor:
         *,
         others: Forwarding | None = None,
         apis: ApiDoor | None = None,
+        proxy_prefix: str = "",
     ) -> None:
         self._invoker = invoker
         self._verifier = verifier
@@ -73,6 +75,7 @@ class FrontDoor:
         self._rest = rest
         self._others = others
         self._apis = apis
+        self._proxy_prefix = proxy_prefix
 
     def answering(self, line: Line, request: Request, about: dict[str, Any]) -> Exchange:
         """The exchange of a request; `about` is what ASGI's scope says of the connection."""
@@ -82,6 +85,9 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])
+        if not is_loopback(headers.get(b"host", b"")) and self._is_proxied(scope, headers):
+            fields = as_if_local(scope["headers"], scope["server"][1])
+            scope, headers = {**scope, "headers": fields}, dict(fields)
         if not is_loopback(headers.get(b"host", b"")):
             await respond(send, 403, REFUSED, NOT_HERE)
         elif self._apis and self._apis.wanted(scope, headers.get(b"host", b"")):
@@ -90,6 +96,9 @@ class FrontDoor:
             await self._others(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    def _is_proxied(self, scope: Scope, headers: Headers) -> bool:
+        return came_by_proxy(self._proxy_prefix, scope["server"][1], scope["raw_path"], headers)
 
     def _is_for_others(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]

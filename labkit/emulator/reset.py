@@ -1,8 +1,8 @@
 """`POST /moto-api/reset`, as users of moto's server know it: everything that was created in this account is gone.
 
-moto's own state, and what is ours: waiting events, event source mappings, functions, layers, code signing
-configurations. Nothing is undone one by one that could fail half way: each is deleted by the operation of the API that
-deletes it. A moto that does not run has nothing to clear, and is not started for it.
+moto's own state, and what is ours: waiting events, event source mappings, functions with their logs and traces, layers,
+code signing configurations. Nothing is undone one by one that could fail half way: each is deleted by the operation of
+the API that deletes it. A moto that does not run has nothing to clear, and is not started for it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def resetting(queue: EventQueue, services: Services, *, forget: Callable[[], Non
                 await perform(account, "DeleteLayerVersion", {"LayerName": name, "VersionNumber": number})
         for config in list(registry.code_signing.values()):
             await perform(account, "DeleteCodeSigningConfig", {"CodeSigningConfigArn": config.arn})
+        account.recorder.clear()
         if services.pid is not None:
             await services.command(RESET_PATH)
         forget()

@@ -12,6 +12,7 @@ from IPython.display import DisplayHandle, display
 
 from labkit.billing import Cost
 from labkit.client import DeployedFunction, Outcome, Outcomes
+from labkit.client.address import Address
 from labkit.client.api import Api
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Trace, Traces, Trigger
@@ -161,6 +162,10 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     Cost: {"text/plain": text.cost, "text/html": html.cost},
     Trace: {"text/plain": text.trace, "text/html": _trace_html, data.MIME: data.trace},
     Traces: {"text/plain": text.environments, "text/html": _environments_html},
+    Address: {
+        "text/plain": lambda address: text.address(str(address), address.link),
+        "text/html": lambda address: html.address(str(address), address.link),
+    },
     Api: {"text/plain": text.api, "text/html": html.api},
     Trigger: {"text/plain": text.trigger, "text/html": html.trigger},
     Outcomes: {"text/plain": text.outcomes, "text/html": _outcomes_html, data.MIME: data.outcomes},

@@ -16,6 +16,8 @@ from labkit.show.measures import Series, Summary
 from labkit.simulation import Simulation
 
 COLD_START_QUESTION = "Where does the first call spend its time?"
+IN_A_BROWSER = "In a browser, through jupyter-server-proxy:"
+ON_THIS_MACHINE = "For programs in the notebook:"
 TRIGGER_CALLS = "Arranged by these calls of boto3, which on AWS are the same:"
 NOTHING_DEPLOYED = "No function is deployed yet. Begin a cell with %%function NAME to deploy one."
 NO_LOG_LINES = "There are no log lines yet: they appear when the function has been called."
@@ -61,6 +63,8 @@ class Published(Protocol):
     def kind(self) -> str: ...
     @property
     def url(self) -> str: ...
+    @property
+    def link(self) -> str: ...
     @property
     def routes(self) -> Sequence[tuple[str, str]]: ...
 

@@ -71,7 +71,15 @@ def functions(deployed: Sequence[Deployed]) -> str:
 
 def api(a: Published) -> str:
     """An API: its routes with their whole addresses, and the functions that they run."""
-    return _table(cards.routes_table(a))
+    table = _table(cards.routes_table(a))
+    return _block([table, _linked(cards.IN_A_BROWSER, a.link)]) if a.link else table
+
+
+def address(url: str, link: str) -> str:
+    """An HTTP address to follow; for programs the other one, where a browser needs one of its own."""
+    if not link:
+        return _linked("", url)
+    return _block([_linked(cards.IN_A_BROWSER, link), _paragraph(f"{cards.ON_THIS_MACHINE} {url}", small=True)])
 
 
 def trigger(t: Trigger) -> str:
@@ -321,6 +329,12 @@ def _dedented(lines: Sequence[str]) -> list[str]:
 
 def _paragraph(text: str, *, small: bool = False) -> str:
     return f'<p style="{_TEXT}{";font-size:.9em;opacity:.85" if small else ""}">{_prose(text)}</p>'
+
+
+def _linked(said: str, address: str) -> str:
+    target = _escaped(address)
+    link = f'<a href="{target}" target="_blank" rel="noopener noreferrer">{target}</a>'
+    return f'<p style="{_TEXT};overflow-wrap:anywhere">{_escaped(said)} {link}</p>'
 
 
 def _block(parts: Iterable[str]) -> str:

@@ -31,7 +31,12 @@ def functions(deployed: Sequence[Deployed]) -> str:
 
 def api(a: Published) -> str:
     """An API: its routes with their whole addresses, and the functions that they run."""
-    return _join(_table(cards.routes_table(a)))
+    return _join([*_table(cards.routes_table(a)), *([f"{cards.IN_A_BROWSER} {a.link}"] if a.link else [])])
+
+
+def address(url: str, link: str) -> str:
+    """An HTTP address; where a browser finds it, if that is somewhere else."""
+    return _join([repr(url), f"{cards.IN_A_BROWSER} {link}"] if link else [repr(url)])
 
 
 def trigger(t: Trigger) -> str:

@@ -32,6 +32,7 @@ from labkit.lesson.run import lessons_folder, search_path
 START_S = 60
 STOP_S = 15
 PATIENCE_MS = 60_000  # for what a loaded machine may take long to do; nothing waits longer than it must
+LESSON_MS = 240_000  # for a whole lesson on such a machine
 TOKEN = "labkit-browser-tests"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -53,12 +54,16 @@ SETTINGS = {
 class JupyterLab:
     """A running server: `url`, the folder it serves, and its processes."""
 
+    name, notebooks = "JupyterLab", "lab/workspaces/{workspace}/tree"
+    ready = ("#jp-main-statusbar", "| Idle")
+    """Where a page says that its notebook's kernel answers, and the words."""
+
     def __init__(self, root: Path) -> None:
         self.lessons = copy_lessons(lessons_folder(), root / "lessons")
         _write_kernel(root / "path" / "kernels" / "python3")
         for name, values in SETTINGS.items():
             _write_json(root / "settings" / f"{name}.jupyterlab-settings", values)
-        command = lab_command(self.lessons, port=_free_port(), browser=False)
+        command = self.command(_free_port())
         self._process = subprocess.Popen(
             [*command, f"--IdentityProvider.token={TOKEN}", "--allow-root"],
             env=_environment(root),
@@ -76,7 +81,10 @@ class JupyterLab:
         self.url = self._listening_at()
         if not self.url:
             self.stop()
-            pytest.fail(f"JupyterLab does not answer; it said:\n{''.join(self._said)}")
+            pytest.fail(f"{self.name} does not answer; it said:\n{''.join(self._said)}")
+
+    def command(self, port: int) -> list[str]:
+        return lab_command(self.lessons, port=port, browser=False)
 
     def _read(self) -> None:
         """Reads the log to its end: a full pipe would stop the server."""
@@ -95,7 +103,7 @@ class JupyterLab:
     def address(self, path: str) -> str:
         """Where a browser opens a file, in a workspace of its own: no tabs of the test before."""
         workspace = re.sub(r"\W+", "-", path)
-        return f"{self.url}/lab/workspaces/{workspace}/tree/{path}?token={TOKEN}"
+        return f"{self.url}/{self.notebooks.format(workspace=workspace)}/{path}?token={TOKEN}"
 
     def write(self, name: str, *cells: str) -> str:
         """Writes a notebook of code cells and returns its path on the server."""
@@ -120,17 +128,32 @@ class JupyterLab:
         self._reader.join(STOP_S)
 
 
+class Notebook7(JupyterLab):
+    """Notebook 7: the same server and parts of JupyterLab, a page for each notebook."""
+
+    name, notebooks = "Notebook", "notebooks"
+    ready = (".jp-Toolbar-kernelName", "Python 3")
+
+    def command(self, port: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "notebook", "--no-browser"),
+            *(f"--ServerApp.root_dir={self.lessons}", f"--ServerApp.port={port}"),
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]
+
+
 class Notebook:
     """One notebook in one browser page, with the moves of a student."""
 
-    def __init__(self, page: Any, address: str) -> None:
+    def __init__(self, page: Any, server: JupyterLab, path: str) -> None:
         from playwright.sync_api import expect
 
         self.page, self._expect = page, expect
-        page.goto(address)
+        page.goto(server.address(path))
         self.panel = page.locator(".jp-NotebookPanel:visible")
-        # the notebook's own indicator says idle before it knows a kernel: only the status bar knows
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE_MS)
+        # the notebook's own indicator says idle before it knows a kernel
+        place, words = server.ready
+        expect(page.locator(place)).to_contain_text(words, timeout=PATIENCE_MS)
         self.wait_idle()
 
     def wait_idle(self) -> None:
@@ -142,10 +165,15 @@ class Notebook:
         self.page.locator(".lm-MenuBar-itemLabel").get_by_text(menu, exact=True).click()
         self.page.locator(f'.lm-Menu-item[data-command="{command}"]').click()
 
+    def choose_theme(self, name: str) -> None:
+        self.page.locator(".lm-MenuBar-itemLabel").get_by_text("Settings", exact=True).click()
+        self.page.locator(".lm-Menu-item[data-type=submenu]").get_by_text("Theme", exact=True).hover()
+        self.page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
+
     def run_all(self) -> None:
         """Chooses Run All Cells and waits until every code cell has been executed."""
         self.choose("Run", "runmenu:run-all")
-        self.page.wait_for_function(ALL_EXECUTED, timeout=PATIENCE_MS)
+        self.page.wait_for_function(ALL_EXECUTED, timeout=LESSON_MS)
         self.wait_idle()
 
     def cell(self, text: str) -> Any:
@@ -206,8 +234,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(root: Path) -> Iterator[JupyterLab]:
-    server = JupyterLab(root)
+def _running(root: Path, kind: type[JupyterLab] = JupyterLab) -> Iterator[JupyterLab]:
+    server = kind(root)
     try:
         yield server
     finally:
@@ -244,6 +272,14 @@ def server(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield server
 
 
+@pytest.fixture(scope="module")
+def notebook7(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
+    """One Notebook 7 for a module's tests; no process outlives it."""
+    pytest.importorskip("notebook", minversion="7")
+    with _running(tmp_path_factory.mktemp("notebook7"), Notebook7) as server:
+        yield server
+
+
 @pytest.fixture
 def own_server(chromium: Any, tmp_path: Path) -> Iterator[JupyterLab]:
     """A JupyterLab that the test may stop."""
@@ -258,7 +294,7 @@ def open_notebook(chromium: Any) -> Iterator[Any]:
 
     def opened(server: JupyterLab, path: str) -> Notebook:
         contexts.append(chromium.new_context(viewport={"width": 1400, "height": 1000}))
-        return Notebook(contexts[-1].new_page(), server.address(path))
+        return Notebook(contexts[-1].new_page(), server, path)
 
     yield opened
     for context in contexts:
@@ -269,7 +305,7 @@ def open_notebook(chromium: Any) -> Iterator[Any]:
 def lesson(chromium: Any, server: JupyterLab) -> Iterator[Notebook]:
     """The orientation lesson after Run All Cells. Its tests look at it, and leave it as it is."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
-    notebook = Notebook(context.new_page(), server.address("00-orientation/00-orientation.ipynb"))
+    notebook = Notebook(context.new_page(), server, "00-orientation/00-orientation.ipynb")
     notebook.run_all()
     yield notebook
     context.close()

@@ -54,7 +54,16 @@ def test_events_that_wait_are_forgotten(own_lab, wait_until):
     own_lab.reset()
     own_lab.deploy("f", FAILING)
     own_lab.advance("10m")
-    assert len(own_lab.traces("f")) == 1
+    assert own_lab.traces("f") == []
+
+
+def test_a_function_of_the_same_name_has_no_past(lab):
+    lab.deploy("f", "def handler(event, context): print('before')")
+    lab.invoke("f")
+    lab.reset()
+    lab.deploy("f", FAILING)
+    assert lab.traces() == []
+    assert lab.logs("f") == []
 
 
 def test_a_lab_that_uses_only_lambda_starts_no_moto_for_it(lab):

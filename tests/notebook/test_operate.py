@@ -87,17 +87,17 @@ def test_undeploy_deletes_all_or_none(shell):
 
 def test_api_lists_what_there_is_and_shows_one(shell):
     shell.run(ECHO)
-    made = shell.run("%%api pets\nGET /pets/{id} echo\nPOST /pets echo\n")
+    made = shell.run("%%api zoo\nGET /pets/{id} echo\nPOST /pets echo\n")
     over_http = shell.run("%%api toys --kind HTTP\nGET /toys echo\n")
-    again = shell.run("%api pets")
+    again = shell.run("%api zoo")
     assert (again.url, dict(again.routes)) == (made.url, dict(made.routes))
     assert shell.run("%api toys").routes == over_http.routes
     listed = shell.run("%api --kind HTTP")
     assert over_http in listed.value
     assert made not in listed.value
     assert over_http.url in repr(listed)
-    with pytest.raises(BadMagicLine, match="Did you mean pets"):
-        shell.run("%api pest")
+    with pytest.raises(BadMagicLine, match="Did you mean zoo"):
+        shell.run("%api zooo")
     with pytest.raises(BadMagicLine, match="expected a name"):
         shell.run("%%api\nGET /x echo\n")
 

@@ -257,3 +257,15 @@ def test_the_time_and_the_bill_of_a_call_are_folded_below_it(outcome, cold):
     table, fold = shown.split("</table>")
     assert re.search(r"^<details style=.*time and bill</summary>.*imports 40.0 ms.*USD 0.61", fold)
     assert Page(table + "</table>").tags.count("td") == 1, "nothing but the result"
+
+
+def test_an_address_is_a_link():
+    assert '<a href="http://127.0.0.1:80/lambda-url/a/" target="_blank"' in html.address(
+        "http://127.0.0.1:80/lambda-url/a/", ""
+    )
+
+
+def test_on_a_hub_the_link_is_the_browsers_and_the_programs_address_stands_beside_it():
+    shown = html.address("http://127.0.0.1:80/lambda-url/a/", "/user/ada/proxy/80/lambda-url/a/")
+    assert re.findall('href="([^"]*)"', shown) == ["/user/ada/proxy/80/lambda-url/a/"]
+    assert "http://127.0.0.1:80/lambda-url/a/" in shown
