@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import labkit.events as events
     from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
     from labkit.notebook import load_ipython_extension, unload_ipython_extension
     from labkit.notebook.dashboard import dashboard
@@ -19,6 +20,7 @@ __all__ = [
     "Outcome",
     "Outcomes",
     "dashboard",
+    "events",
     "load_ipython_extension",
     "unload_ipython_extension",
 ]
@@ -35,10 +37,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "events":
+        return import_module("labkit.events")
     if name not in _HOMES:
         raise AttributeError(f"module 'labkit' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, "events"})

@@ -8,7 +8,8 @@ as ZIP on managed runtimes is billed (AWS Compute Blog, "AWS Lambda standardizes
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 
 from labkit.model import Trace
@@ -89,3 +90,79 @@ def priced(
         + requests * prices.per_million_requests / 1_000_000
     )
     return Bill(billed_s + on_provisioned_s, (billed_s + on_provisioned_s) * gb, usd, prices)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCost:
+    """What the calls of one function at one memory size cost. Seconds and dollars are those of all its requests."""
+
+    function_name: str
+    memory_mb: int
+    requests: float
+    cold: float
+    billed_s: float
+    gb_s: float
+    usd_for_time: float
+    usd_for_requests: float
+
+    @property
+    def usd(self) -> float:
+        return self.usd_for_time + self.usd_for_requests
+
+    def times(self, factor: float) -> FunctionCost:
+        """The same calls so many times as often."""
+        return replace(
+            self,
+            requests=self.requests * factor,
+            cold=self.cold * factor,
+            billed_s=self.billed_s * factor,
+            gb_s=self.gb_s * factor,
+            usd_for_time=self.usd_for_time * factor,
+            usd_for_requests=self.usd_for_requests * factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The bill of what was run, by function and memory size; `projected`: for so many requests to each, not for those.
+
+    On demand, without the free tier. Times are this machine's.
+    """
+
+    rows: tuple[FunctionCost, ...]
+    prices: PriceTable
+    architecture: str = "x86_64"
+    projected: float | None = None
+
+    @property
+    def usd(self) -> float:
+        return sum(row.usd for row in self.rows)
+
+    def for_requests(self, requests: float) -> Cost:
+        """What so many requests to each function would cost, if they took as long and met as many cold starts.
+
+        >>> lab.cost("predict").for_requests(1e6).usd
+        """
+        rows = tuple(row.times(requests / row.requests) for row in self.rows)
+        return replace(self, rows=rows, projected=requests)
+
+    def __repr__(self) -> str:
+        requests = sum(row.requests for row in self.rows)
+        return f"<Cost USD {self.usd:.3g} for {requests:,.0f} requests, prices of {self.prices.as_of}>"
+
+
+def cost(traces: Iterable[Trace], *, architecture: str = "x86_64", prices: PriceTable = US_EAST_1) -> Cost:
+    """The bill of these invocations. Failed ones are billed as well; throttled ones are none."""
+    found: dict[tuple[str, int], list[Trace]] = {}
+    for trace in traces:
+        found.setdefault((trace.function_name, trace.memory_mb), []).append(trace)
+    rows = []
+    for (name, memory_mb), calls in sorted(found.items()):
+        billed_s = sum(billed_ms(call.duration_s, call.startup_s) for call in calls) / 1000
+        time_only = priced(0, billed_s, memory_mb, architecture=architecture, prices=prices)
+        requests_only = priced(len(calls), 0.0, memory_mb, architecture=architecture, prices=prices)
+        cold = sum(call.cold for call in calls)
+        rows.append(
+            FunctionCost(name, memory_mb, len(calls), cold, billed_s, time_only.gb_s, time_only.usd, requests_only.usd)
+        )
+    return Cost(tuple(rows), prices, architecture)

@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("progress", help="a student's progress: where it is, exported, deleted")
     add.add_argument("--export", metavar="FILE", help="write it there, as .json or .csv; - prints JSON")
     add.add_argument("--delete", action="store_true", help="delete it for good")
+    add = commands.add_parser("docs", help="print the reference of all magics, as Markdown")
+    add.add_argument("--output", metavar="FILE", help="write it there instead")
     add = commands.add_parser("doctor", help="say what this machine can do")
     add.add_argument("--conformance", action="store_true", help="check the emulator against what real Lambda does")
     add.add_argument("--json", metavar="FILE", help="with --conformance: write the report there; - prints it alone")
@@ -260,6 +262,22 @@ def _write(path: Path, text: str) -> None:
         raise LabkitError(said, hint="Name a file in a folder of yours.") from None
 
 
+def docs(arguments: argparse.Namespace) -> int:
+    """Prints the reference of the magics, or writes it; 2 if there is no such folder."""
+    from labkit.notebook.reference import markdown
+
+    if arguments.output is None:
+        print(markdown(), end="")
+        return 0
+    place = Path(arguments.output)
+    if not place.parent.is_dir():
+        print(f"labkit: there is no folder {place.parent}.", file=sys.stderr)
+        return WRONG_COMMAND_LINE
+    place.write_text(markdown(), "utf-8")
+    print(f"written: {place}")
+    return 0
+
+
 def serve(words: list[str]) -> int:
     """Runs the emulator in this process; the options are its own (`labkit serve --help`)."""
     from labkit.emulator import main as emulator
@@ -322,6 +340,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "build": build,
     "lint": lint,
     "progress": progress,
+    "docs": docs,
     "doctor": doctor,
 }
 

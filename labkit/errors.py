@@ -8,6 +8,9 @@ LabkitError
 |   |-- UnknownFunction           with the nearest name
 |   |-- BadMagicLine              an option that does not exist, twice, or without its value
 |   |-- BadTrigger                no source that could call a function
+|   |-- BadEvent                  no sample event of this name, or not with this
+|   |-- NotInvoked                no request that could be shown
+|   |-- BadAlias                  no version, weight or alias of this kind
 |   |-- BadDuration               neither `2m` nor a number of seconds
 |   |-- BadRoute                  no method and path of an API
 |   |-- BadLoad                   a load, a distribution or a limit that cannot be simulated
@@ -169,6 +172,18 @@ class BadTrigger(NotebookError):
         "A source is s3://BUCKET/PREFIX, sqs:QUEUE, sns:TOPIC, dynamodb:TABLE, kinesis:STREAM, rate(5 minutes), "
         'cron(0 8 * * ? *), or a pattern of events such as {"source": ["shop"]}.'
     )
+
+
+class BadEvent(NotebookError, ValueError):
+    hint = "`%events` lists the sample events and what each takes."
+
+
+class NotInvoked(NotebookError):
+    hint = "Call it with %invoke; the emulator holds the newest traces only."
+
+
+class BadAlias(NotebookError):
+    hint = "For example %alias predict live 2 --weight 3=0.1"
 
 
 class BadDuration(NotebookError):

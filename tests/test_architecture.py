@@ -41,12 +41,13 @@ LIVE = {"labkit.life", "labkit.loadtest", "labkit.power"}
 
 # unit: what of labkit, and what of other people's packages, it may import
 MAY = {
-    "labkit": ({"labkit.client", "labkit.notebook"}, set()),
+    "labkit": ({"labkit.client", "labkit.events", "labkit.notebook"}, set()),
     "model": (set(), set()),
     "errors": (set(), set()),
     "settings": ({"labkit.errors"}, set()),
     "confinement": (set(), set()),
     "billing": ({"labkit.model"}, set()),
+    "events": ({"labkit.errors", "labkit.events"}, set()),
     "actions": (set(), {"msgspec"}),
     "pools": (set(), {"msgspec"}),
     "scheduler": ({"labkit.model", "labkit.actions", "labkit.pools"}, {"msgspec"}),
@@ -85,7 +86,7 @@ MAY = {
         {"nbclient", "nbformat", "jupytext", "jupyter_client", "psutil", "rich", "traitlets", "yaml"},
     ),
     "notebook": (
-        FREE | SIMULATED | {"labkit.client", "labkit.show", "labkit.lesson", "labkit.notebook"},
+        FREE | SIMULATED | {"labkit.client", "labkit.events", "labkit.show", "labkit.lesson", "labkit.notebook"},
         {"IPython", "traitlets", "ipywidgets", "anywidget"},
     ),
     "explore": (

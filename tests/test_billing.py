@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.billing import bill, billed_ms, priced
+from labkit.billing import bill, billed_ms, cost, priced
 from labkit.model import Status, Trace
 
 SECONDS = st.floats(min_value=0, max_value=900, allow_nan=False)
@@ -64,3 +65,28 @@ def test_what_is_provisioned_is_paid_in_steps_of_five_minutes_used_or_not():
 
 def test_time_on_provisioned_environments_has_its_own_lower_price():
     assert priced(0, 0.0, 1024, on_provisioned_s=1000, architecture="arm64").usd == pytest.approx(0.0077778)
+
+
+CALLS = st.lists(
+    st.tuples(st.sampled_from("fgh"), SECONDS, st.sampled_from([128, 1024]), st.none() | SECONDS), max_size=20
+)
+
+
+@given(CALLS, st.sampled_from(["x86_64", "arm64"]))
+def test_the_bill_of_many_calls_is_the_sum_of_their_bills(calls, architecture):
+    traces = [replace(trace(took, memory_mb, init), function_name=name) for name, took, memory_mb, init in calls]
+    whole = cost(traces, architecture=architecture)
+    assert math.isclose(whole.usd, sum(bill(t, architecture=architecture).usd for t in traces), abs_tol=1e-15)
+    assert sum(row.requests for row in whole.rows) == len(traces)
+    assert sum(row.cold for row in whole.rows) == sum(t.cold for t in traces)
+    assert len({(row.function_name, row.memory_mb) for row in whole.rows}) == len(whole.rows)
+
+
+def test_a_projection_keeps_the_price_of_a_call_and_the_share_of_cold_starts():
+    traces = [trace(0.1, 1024, 0.4), trace(0.1, 1024), trace(0.1, 1024), trace(0.1, 1024)]
+    million = cost(traces).for_requests(1e6)
+    [row] = million.rows
+    assert (row.requests, row.cold, row.billed_s) == pytest.approx((1e6, 250_000, 200_000))
+    assert million.usd == pytest.approx(200_000 * 0.0000166667 + 0.20)
+    assert million.projected == 1e6
+    assert repr(million) == "<Cost USD 3.53 for 1,000,000 requests, prices of 2025-08-01>"

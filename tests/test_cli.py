@@ -62,7 +62,7 @@ def test_a_misspelt_command_names_the_nearest():
 
 
 def test_a_command_like_no_other_names_them_all():
-    assert "run, lab, serve, build, lint, progress, doctor" in labkit("xyzzy").stderr
+    assert "run, lab, serve, build, lint, progress, docs, doctor" in labkit("xyzzy").stderr
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan", "soon"])
@@ -253,6 +253,16 @@ def test_a_misspelt_setting_is_two_lines_and_no_traceback():
         "labkit: LABKIT_SCRATCHH: there is no such setting.",
         "Did you mean LABKIT_SCRATCH?",
     ]
+
+
+def test_docs_prints_the_reference_of_the_magics_or_writes_it(tmp_path, capsys):
+    assert cli.main(["docs"]) == 0
+    page = capsys.readouterr().out
+    assert "## `%%function`" in page
+    assert cli.main(["docs", "--output", str(tmp_path / "magics.md")]) == 0
+    assert (tmp_path / "magics.md").read_text("utf-8") == page
+    assert cli.main(["docs", "--output", str(tmp_path / "nowhere" / "magics.md")]) == cli.WRONG_COMMAND_LINE
+    assert "there is no folder" in capsys.readouterr().err
 
 
 SOURCE = """---

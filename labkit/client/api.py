@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from labkit.client.lab import Lab
 
 ROUTE = re.compile(r"(ANY|GET|HEAD|OPTIONS|PATCH|POST|PUT|DELETE) (/\S*)")
+FUNCTION = re.compile(r":function:([\w-]+)")
 KINDS = ("REST", "HTTP")
 STAGE = "prod"
 PRINCIPAL = "apigateway.amazonaws.com"
@@ -71,7 +72,7 @@ def deployed_api(lab: Lab, name: str, routes: Mapping[str, str], kind: str, *, p
             Principal=PRINCIPAL,
             SourceArn=f"arn:aws:execute-api:{region}:{account}:{api_id}/*",
         )
-    url = f"{lab.endpoint}/_aws/execute-api/{api_id}{f'/{STAGE}' if kind == 'REST' else ''}"
+    url = address(lab.endpoint, api_id, kind)
     return Api(name, api_id, kind, url, tuple(routes.items()), proxied(url, proxy_prefix))
 
 
@@ -123,3 +124,41 @@ def _http(client: Client, name: str, wanted: list[tuple[str, str, str]], arns: M
         aws.create_route(ApiId=api_id, RouteKey=f"{verb} {path}", Target=f"integrations/{integrations[function]}")
     aws.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True)
     return api_id
+
+
+def deployed_apis(lab: Lab, proxy_prefix: str = "") -> list[Api]:
+    """All APIs of the account, by name, with the routes that run functions."""
+    rest, http = lab.boto3("apigateway"), lab.boto3("apigatewayv2")
+    over_rest = rest.get_rest_apis(limit=500)["items"]
+    known = [(each["name"], each["id"], "REST", _rest_routes(rest, each["id"])) for each in over_rest]
+    known += [(each["Name"], each["ApiId"], "HTTP", _http_routes(http, each)) for each in http.get_apis()["Items"]]
+    found = []
+    for name, api_id, kind, routes in known:
+        url = address(lab.endpoint, api_id, kind)
+        found.append(Api(name, api_id, kind, url, routes, proxied(url, proxy_prefix)))
+    return sorted(found, key=lambda api: (api.name, api.kind))
+
+
+def address(endpoint: str, api_id: str, kind: str) -> str:
+    return f"{endpoint}/_aws/execute-api/{api_id}{f'/{STAGE}' if kind == 'REST' else ''}"
+
+
+def _rest_routes(aws: Any, api_id: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for resource in aws.get_resources(restApiId=api_id, limit=500, embed=["methods"])["items"]:
+        for verb, method in (resource.get("resourceMethods") or {}).items():
+            function = FUNCTION.search((method.get("methodIntegration") or {}).get("uri") or "")
+            if function:
+                found.append((f"{verb} {resource['path']}", function[1]))
+    return tuple(sorted(found, key=lambda route: route[0].partition(" ")[2]))
+
+
+def _http_routes(aws: Any, api: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    integrations = aws.get_integrations(ApiId=api["ApiId"])["Items"]
+    functions = {each["IntegrationId"]: FUNCTION.search(each.get("IntegrationUri") or "") for each in integrations}
+    found = []
+    for route in aws.get_routes(ApiId=api["ApiId"])["Items"]:
+        function = functions.get((route.get("Target") or "").rpartition("/")[2])
+        if function:
+            found.append((route["RouteKey"], function[1]))
+    return tuple(sorted(found, key=lambda route: route[0].partition(" ")[2]))

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from labkit.billing import Cost
+from labkit.client.alias import Alias
 from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LoadTest
-from labkit.model import Outcome, Outcomes, Trigger
+from labkit.model import Outcome, Outcomes, Trace, Trigger
 from labkit.power import MEMORY_MB, PowerTuning
 from labkit.simulation import Simulation
 
@@ -82,7 +84,28 @@ class DeployedFunction:
         """Log streams, oldest first: (name, text)."""
         return self._lab().logs(self.name)
 
+    def trace(self) -> Trace:
+        """The trace of its last call; see Lab.trace."""
+        return self._lab().trace(self.name)
+
+    def cost(self, **options: Any) -> Cost:
+        """The bill of its calls; see Lab.cost."""
+        return self._lab().cost(self.name, **options)
+
+    def publish(self, description: str = "") -> str:
+        """A version of it as it is now; see Lab.publish."""
+        return self._lab().publish(self.name, description)
+
+    def alias(self, alias: str, version: str, **options: Any) -> Alias:
+        """A name for a version; see Lab.alias."""
+        return self._lab().alias(self.name, alias, version, **options)
+
+    def aliases(self) -> list[Alias]:
+        """Its aliases, by name."""
+        return self._lab().aliases(self.name)
+
     def delete(self) -> None:
+        """Deletes it with its versions and aliases; see Lab.delete."""
         self._lab().delete(self.name)
 
     def _lab(self) -> Lab:

@@ -7,54 +7,48 @@ if its emulator is killed, the next call starts a new one with the same function
 from __future__ import annotations
 
 import atexit
-import base64
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from labkit.billing import Cost
 from labkit.client import measured
 from labkit.client.address import Address
-from labkit.client.api import Api, deployed_api
+from labkit.client.alias import Alias, alias_of, check_alias, put_alias
+from labkit.client.api import Api, deployed_api, deployed_apis
+from labkit.client.coldstart import ColdStarts
+from labkit.client.deployment import packaged, put
 from labkit.client.durations import seconds_of
 from labkit.client.endpoint import ApiError, Endpoint, NotReached, trace_of
 from labkit.client.function import DeployedFunction
 from labkit.client.loadtest import live
-from labkit.client.package import build, code_sha256, module_name, pinned, shipped_modules
-from labkit.client.payload import as_json, decoded, function_error
+from labkit.client.payload import as_json, outcome_of
 from labkit.client.power import CALLS, calibrated
 from labkit.client.process import EmulatorProcess
-from labkit.client.source import analyse
+from labkit.client.records import bill_of, trace_named
 from labkit.client.triggers import Account, Wish, connect
+from labkit.client.urls import function_address
 from labkit.client.watch import watch
 from labkit.distributions import Distribution
 from labkit.errors import EmulatorLost, NoClock
 from labkit.life import Picture
 from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LiveLoad, LoadTest
-from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Traces, Trigger
+from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace, Traces, Trigger
 from labkit.power import MEMORY_MB, PowerTuning, checked
 from labkit.settings import Settings
 from labkit.simulate import Limits, simulate
 from labkit.simulation import Simulation
 
-WARM_PER_COLD = 4
 _T = TypeVar("_T")
 THROTTLED = "TooManyRequestsException"
-# What AWS's console grants with a public function URL: since October 2025 it takes both.
-PUBLIC: tuple[dict[str, Any], ...] = (
-    {
-        "StatementId": "FunctionURLAllowPublicAccess",
-        "Action": "lambda:InvokeFunctionUrl",
-        "FunctionUrlAuthType": "NONE",
-    },
-    {"StatementId": "FunctionURLAllowInvokeAction", "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
-)
 
 
 class LabWarning(UserWarning):
@@ -221,48 +215,23 @@ class Lab:
 
         `include` is relative to `folder` (default: the working directory). Raises SourceError, DeployFailed.
         """
-        module = module_name(name)
-        root = folder or Path.cwd()
-        shipped = shipped_modules(include, folder=root)
-        analysed = analyse(source, handler=handler, shipped=shipped, module=module)
-        needs = pinned(analysed.imports, shipped=shipped)
-        content = build(analysed, module=module, include=include, folder=root, requirements=needs.pinned)
+        made = packaged(name, source, handler=handler, include=include, folder=folder or Path.cwd())
         params: dict[str, Any] = {
             "FunctionName": name,
             "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
             "Role": f"arn:aws:iam::{self._settings.account_id}:role/labkit",
-            "Handler": f"{module}.{analysed.handler}",
+            "Handler": made.handler,
             "MemorySize": memory_mb,
             "Timeout": timeout_s,
             "Description": description,
             "Environment": {"Variables": dict(variables or {})},
             "Layers": list(layers),
-            "Code": {"ZipFile": content},
+            "Code": {"ZipFile": made.content},
         }
-        configuration, change = self._put(params)
+        configuration, change = put(self._call, self._change, params)
         self._deployed[name] = params
-        missing = () if layers else needs.missing  # a layer may bring them
-        return self._handle(configuration, change=change, requirements=needs.pinned, missing=missing)
-
-    def _put(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-        """Creates or updates, by what is there; returns the configuration and what changed."""
-        name = params["FunctionName"]
-        code = params["Code"]["ZipFile"]
-        wanted = {k: v for k, v in params.items() if k != "Code"}
-        try:
-            before = self._call("get_function_configuration", FunctionName=name)
-        except ApiError as error:
-            if error.code != "ResourceNotFoundException":
-                raise
-            self._change("create_function", **params)
-            return self._call("get_function_configuration", FunctionName=name), "created"
-        revision = before["RevisionId"]
-        if before["CodeSha256"] != code_sha256(code):
-            self._change("update_function_code", FunctionName=name, ZipFile=code)
-        if _differs(before, wanted):
-            self._change("update_function_configuration", **wanted)
-        after = self._call("get_function_configuration", FunctionName=name)
-        return after, "unchanged" if after["RevisionId"] == revision else "updated"
+        missing = () if layers else made.missing  # a layer may bring them
+        return self._handle(configuration, change=change, requirements=made.requirements, missing=missing)
 
     def _handle(self, configuration: Mapping[str, Any], **known: Any) -> DeployedFunction:
         name = configuration["FunctionName"]
@@ -297,7 +266,7 @@ class Lab:
         return [f.name for f in self.functions()]
 
     def delete(self, name: str) -> None:
-        """Raises UnknownFunction."""
+        """Deletes a function with its versions and aliases. Raises UnknownFunction."""
         self._deployed.pop(name, None)
         try:
             self._call("delete_function", FunctionName=name)
@@ -313,15 +282,11 @@ class Lab:
         >>> address = lab.function_url("hello")
         >>> requests.post(address, json={"name": "Ada"}).text
         """
-        settings = {"FunctionName": name, "AuthType": auth, "InvokeMode": invoke_mode}
         try:
-            made = self._unless_there("create_function_url_config", **settings)
-            made = made or self._call("update_function_url_config", **settings)
-            for permission in PUBLIC if auth == "NONE" else ():
-                self._unless_there("add_permission", FunctionName=name, Principal="*", **permission)
+            made = function_address(self._call, name, auth, invoke_mode)
         except ApiError as error:
             raise error.about(name, self.names()) from None
-        return Address.of(made["FunctionUrl"], self._settings.proxy_prefix)
+        return Address.of(made, self._settings.proxy_prefix)
 
     def api(self, name: str, routes: Mapping[str, str], *, kind: str = "REST") -> Api:
         """An API whose routes run these functions, deployed anew at each call; `kind` is REST or HTTP; see Api."""
@@ -344,14 +309,61 @@ class Lab:
         wish = Wish(name, function.arn, function.timeout_s, source, suffix, batch_size, window_s)
         return connect(Account(self.boto3), wish)
 
-    def _unless_there(self, operation: str, **params: Any) -> dict[str, Any]:
-        """One operation that makes something; an empty answer if it exists already."""
+    def apis(self) -> list[Api]:
+        """The APIs of this account, by name, with their routes to functions."""
+        return deployed_apis(self, self._settings.proxy_prefix)
+
+    # --- versions and aliases
+
+    def publish(self, name: str, description: str = "") -> str:
+        """Freezes the function as it is now under a number, and returns that; unchanged, it is the newest one's.
+
+        >>> lab.alias("predict", "live", lab.publish("predict"))
+        <Alias predict:live is version 1>
+        """
         try:
-            return self._call(operation, **params)
+            made = self._call("publish_version", FunctionName=name, Description=description)
         except ApiError as error:
-            if error.code != "ResourceConflictException":
-                raise
-            return {}
+            raise error.about(name, self.names()) from None
+        version = str(made["Version"])
+        self.boto3("lambda").get_waiter("published_version_active").wait(FunctionName=name, Qualifier=version)
+        return version
+
+    def versions(self, name: str) -> list[str]:
+        """$LATEST and the published versions, in order. Raises UnknownFunction."""
+        self.function(name)
+        pages = self.boto3("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=name)
+        return [each["Version"] for page in pages for each in page["Versions"]]
+
+    def alias(
+        self,
+        name: str,
+        alias: str,
+        version: str,
+        *,
+        weights: Mapping[str, float] | None = None,
+        description: str | None = None,
+    ) -> Alias:
+        """Makes a name for a version, or moves it there; `weights` sends a share of the calls to one other version.
+
+        Raises UnknownFunction, BadAlias.
+
+        >>> lab.alias("predict", "live", "1", weights={"2": 0.1})
+        <Alias predict:live is 90% to version 1, 10% to version 2>
+        >>> lab.invoke("predict", {"x": 1}, qualifier="live")
+        """
+        return put_alias(self, name, alias, version, weights or {}, description)
+
+    def aliases(self, name: str) -> list[Alias]:
+        """A function's aliases, by name. Raises UnknownFunction."""
+        self.function(name)
+        pages = self.boto3("lambda").get_paginator("list_aliases").paginate(FunctionName=name)
+        return [alias_of(name, each) for page in pages for each in page["Aliases"]]
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Raises UnknownFunction, and BadAlias if there is no such alias."""
+        check_alias(name, alias, [each.name for each in self.aliases(name)])
+        self._call("delete_alias", FunctionName=name, Name=alias)
 
     # --- invocations
 
@@ -376,7 +388,9 @@ class Lab:
         if kind == InvocationType.REQUEST_RESPONSE:
             params["LogType"] = "Tail"
         try:
-            return self._outcome(name, self._call("invoke", **params))
+            answer = self._call("invoke", **params)
+            trace = trace_of(self._page(f"traces/{answer['ResponseMetadata']['RequestId']}"))
+            return outcome_of(name, answer, trace)
         except ApiError as error:
             if error.code == THROTTLED:
                 said = FunctionError(THROTTLED, f"Rate Exceeded. Reason: {error.reason}")
@@ -394,23 +408,6 @@ class Lab:
         died = self._process.ended() if self._process and self._process.wait_ended() else None
         return EmulatorLost(f"The emulator {died or 'did not answer any more'} while {name} ran.")
 
-    def _outcome(self, name: str, answer: Mapping[str, Any]) -> Outcome:
-        request_id = answer["ResponseMetadata"]["RequestId"]
-        body = answer["Payload"].read()
-        payload = decoded(body)
-        failed = "FunctionError" in answer
-        error = function_error(payload) if failed else None
-        timed_out = error is not None and error.error_type == "Sandbox.Timedout"
-        return Outcome(
-            name,
-            Status.TIMEOUT if timed_out else Status.ERROR if failed else Status.SUCCESS,
-            payload=payload,
-            error=error,
-            log_tail=base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace"),
-            trace=trace_of(self._page(f"traces/{request_id}")),
-            request_id=request_id,
-        )
-
     def coldstart(
         self,
         name: str,
@@ -425,26 +422,10 @@ class Lab:
         With `memory_mb`, repeats it for each size and restores the function's own. Stops at the first failure:
         a handler that fails has no cold start to speak of; the failed Outcome is then the last one.
         """
-        function = self.function(name)
-        sizes = tuple(memory_mb) or (function.memory_mb,)
-        total, done = len(sizes) * n, 0
-        series = []
-        try:
-            for size in sizes:
-                self._resize(name, size)
-                items: list[Outcome] = []
-                while len(items) < n * (1 + WARM_PER_COLD) and (not items or items[-1].ok):
-                    if len(items) % (1 + WARM_PER_COLD) == 0:
-                        self._page(f"functions/{name}/recycle", method="POST")
-                        done += 1
-                        if on_progress:
-                            on_progress(done, total)
-                    items.append(self.invoke(name, event))
-                label = name if len(sizes) == 1 else f"{name}, {size} MB"
-                series.append(Outcomes(label, tuple(items)))
-        finally:
-            self._resize(name, function.memory_mb)
-        return sum(series[1:], series[0])
+        size = self.function(name).memory_mb
+        renew = partial(self._page, f"functions/{name}/recycle", method="POST")
+        starts = ColdStarts(name, n, lambda: self.invoke(name, event), renew, partial(self._resize, name), on_progress)
+        return starts.measured(tuple(memory_mb) or (size,), restore=size)
 
     def _resize(self, name: str, memory_mb: int) -> None:
         if self._call("get_function_configuration", FunctionName=name)["MemorySize"] != memory_mb:
@@ -538,6 +519,25 @@ class Lab:
         found = self._page(f"traces?function={name}") or ()
         return Traces(trace for trace in map(trace_of, found) if trace)
 
+    def trace(self, which: str = "") -> Trace:
+        """One request's trace, by its request id; of a function the last one; without either the last of all.
+
+        Raises NotInvoked, UnknownFunction.
+
+        >>> lab.trace("predict").cold
+        """
+        return trace_named(self, self._page, which)
+
+    def cost(self, *names: str, requests: float | None = None, architecture: str = "x86_64") -> Cost:
+        """The bill of the calls whose traces the emulator still holds: of these functions, or of all.
+
+        With `requests`, what so many to each of them would cost, if they took as long and met as many cold starts.
+        `architecture` is x86_64 or arm64. Raises NotInvoked, UnknownFunction.
+
+        >>> lab.cost("predict", requests=1e6).usd
+        """
+        return bill_of(self, names, requests, architecture)
+
     def status(self) -> dict[str, Any]:
         """The emulator's process, environments, memory and limits."""
         status: dict[str, Any] = self._page("status")
@@ -589,12 +589,3 @@ class Lab:
         >>> lab.boto3("s3").create_bucket(Bucket="photos")
         """
         return self._live().boto3(service)
-
-
-def _differs(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    now = {
-        **before,
-        "Environment": {"Variables": before.get("Environment", {}).get("Variables") or {}},
-        "Layers": [layer["Arn"] for layer in before.get("Layers") or ()],
-    }
-    return any(now.get(key) != value for key, value in wanted.items())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from labkit.errors import PayloadUnreadable
-from labkit.model import FunctionError
+from labkit.model import FunctionError, Outcome, Status, Trace
 
 
 def as_json(event: object) -> bytes:
@@ -41,4 +43,21 @@ def function_error(payload: object) -> FunctionError:
         message=str(payload.get("errorMessage", "")),
         stack_trace=tuple(map(str, payload.get("stackTrace") or ())),
         request_id=str(payload.get("requestId", "")),
+    )
+
+
+def outcome_of(name: str, answer: Mapping[str, Any], trace: Trace | None) -> Outcome:
+    """What an answer of Invoke means; `trace` is what the emulator measured of it."""
+    payload = decoded(answer["Payload"].read())
+    failed = "FunctionError" in answer
+    error = function_error(payload) if failed else None
+    timed_out = error is not None and error.error_type == "Sandbox.Timedout"
+    return Outcome(
+        name,
+        Status.TIMEOUT if timed_out else Status.ERROR if failed else Status.SUCCESS,
+        payload=payload,
+        error=error,
+        log_tail=base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace"),
+        trace=trace,
+        request_id=answer["ResponseMetadata"]["RequestId"],
     )

@@ -18,15 +18,23 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     from labkit.notebook.completion import matcher
     from labkit.notebook.lesson_magics import LessonMagics
     from labkit.notebook.magics import LabMagics
+    from labkit.notebook.operate import OperateMagics
 
-    magics, lesson = LabMagics(ipython), LessonMagics(ipython)
-    ipython.register_magics(magics, lesson)
+    magics = LabMagics(ipython)
+    ours = (magics, OperateMagics(magics), LessonMagics(ipython))
+    known = ipython.magics_manager.magics
+    # %alias is IPython's own, for commands of the system
+    hidden = [
+        (kind, name, known[kind].get(name)) for each in ours for kind in each.magics for name in each.magics[kind]
+    ]
+    ipython.register_magics(*ours)
     completer = matcher(magics)
     ipython.Completer.custom_matchers.append(completer)
+    ipython.events.register("post_run_cell", magics.end_after_reset)
     display.register(ipython)
     ipython.events.register("pre_run_cell", live.OUTPUTS.begin)
     ipython.events.register("post_run_cell", live.after_cell)
-    setattr(ipython, _REGISTERED, (magics, completer, lesson))
+    setattr(ipython, _REGISTERED, (ours, completer, hidden))
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
@@ -35,17 +43,20 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
         return
     from labkit.notebook import display, live
 
-    magics, completer, lesson = getattr(ipython, _REGISTERED)
-    magics.stop()
+    ours, completer, hidden = getattr(ipython, _REGISTERED)
+    ours[0].stop()
+    ipython.events.unregister("post_run_cell", ours[0].end_after_reset)
     ipython.events.unregister("pre_run_cell", live.OUTPUTS.begin)
     ipython.events.unregister("post_run_cell", live.after_cell)
     live.stop()
-    for each in (magics, lesson):
-        for kind, names in each.magics.items():
-            for name in names:
-                ipython.magics_manager.magics[kind].pop(name, None)
-        ipython.magics_manager.registry.pop(type(each).__name__, None)
-        ipython.configurables.remove(each)
+    for kind, name, before in hidden:
+        ipython.magics_manager.magics[kind].pop(name, None)
+        if before is not None:
+            ipython.magics_manager.magics[kind][name] = before
+    for magics in ours:
+        ipython.magics_manager.registry.pop(type(magics).__name__, None)
+        if magics in ipython.configurables:
+            ipython.configurables.remove(magics)
     ipython.Completer.custom_matchers.remove(completer)
     display.unregister(ipython)
     delattr(ipython, _REGISTERED)

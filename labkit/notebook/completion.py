@@ -1,4 +1,7 @@
-"""Completion after labkit's magics: function names, options, actions."""
+"""Completion after labkit's magics: function names, options and their values, aliases, sample events, request ids.
+
+Nothing is started and nothing waits: without a running emulator there are no names.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
+from labkit import events
+from labkit.billing import US_EAST_1
+from labkit.client.api import KINDS
+from labkit.errors import LabkitError
+from labkit.load import PATTERNS
+from labkit.notebook import grammar
+from labkit.power import STRATEGIES
+
 if TYPE_CHECKING:
     from labkit.notebook.magics import LabMagics
 
-NAMED = ("invoke", "coldstart", "simulate", "loadtest", "power", "logs", "trigger")
-_ALL = "|".join(("function", "functions", "lab", "api", *NAMED))
-_LINE = re.compile(rf"(?:^|=\s*)%{{1,2}}({_ALL})\s+(.*)$")
+NAMED = (
+    "invoke",
+    "coldstart",
+    "simulate",
+    "loadtest",
+    "power",
+    "logs",
+    "trigger",
+    "trace",
+    "cost",
+    "alias",
+    "undeploy",
+)
+SEVERAL = ("coldstart", "cost", "undeploy")  # take more than one function
+WITH_EVENT = ("invoke",)  # the payload comes after the function
+VALUES = {"--pattern": PATTERNS, "--strategy": STRATEGIES, "--kind": KINDS, "--architecture": US_EAST_1.per_gb_s}
+NEWEST = 20
+_LINE = re.compile(r"(?:^|=\s*)(%{1,2})([a-z]\w*)\s+(.*)$")
 
 
 def matcher(magics: LabMagics) -> Callable[[CompletionContext], SimpleMatcherResult]:
@@ -21,8 +47,11 @@ def matcher(magics: LabMagics) -> Callable[[CompletionContext], SimpleMatcherRes
 
     @context_matcher()
     def labkit_matcher(context: CompletionContext) -> SimpleMatcherResult:
-        found = candidates(magics, context.line_with_cursor[: context.cursor_position])
-        completions = [SimpleCompletion(text=t, type="param" if t.startswith("-") else "function") for t in found]
+        word, found = completed(magics, context.line_with_cursor[: context.cursor_position])
+        cut = len(word) - len(context.token) if word.endswith(context.token) else 0
+        completions = [
+            SimpleCompletion(text=text[cut:], type="param" if text.startswith("-") else "function") for text in found
+        ]
         return SimpleMatcherResult(completions=completions, suppress=bool(completions), ordered=True)
 
     return labkit_matcher  # type: ignore[no-any-return]
@@ -30,27 +59,92 @@ def matcher(magics: LabMagics) -> Callable[[CompletionContext], SimpleMatcherRes
 
 def candidates(magics: LabMagics, line: str) -> list[str]:
     """What could stand at the end of this line."""
+    return completed(magics, line)[1]
+
+
+def completed(magics: LabMagics, line: str) -> tuple[str, list[str]]:
+    """The word that is being written, and what it could become."""
     match = _LINE.search(line.lstrip())
     if match is None:
-        return []
-    name, rest = match.groups()
-    word = re.split(r"\s", rest)[-1]
-    if word.startswith("-"):
-        known = _options(getattr(magics, name))
-    elif name in NAMED and (name == "coldstart" or " " not in rest.lstrip()):
-        known = magics.names()
-    elif name == "lab":
-        known = _after_lab(rest.split()[:1] if " " in rest.lstrip() else [])
-    else:
+        return "", []
+    percent, name, rest = match.groups()
+    *before, word = re.split(r"\s+", rest)
+    magic = _magic(magics, "cell" if len(percent) == 2 else "line", name)
+    if magic is None:
+        return word, []
+    try:
+        known = _known(magics, magic, name, before, word)
+    except LabkitError:  # the emulator has just gone
         known = []
-    return [text for text in sorted(known) if text.startswith(word)]
+    return word, [text for text in known if text.startswith(word)]
+
+
+def _magic(magics: LabMagics, kind: str, name: str) -> Any:
+    """One of ours, with the parser that knows its options."""
+    found = magics.shell.magics_manager.magics[kind].get(name)
+    return found if (getattr(found, "__module__", "") or "").startswith("labkit.") else None
+
+
+def _known(magics: LabMagics, magic: Any, name: str, before: list[str], word: str) -> list[str]:
+    options: dict[str, Any] = magic.parser._option_string_actions
+    sample = next((each for each in before if each.startswith(grammar.EVENTS)), None)
+    if sample is not None:
+        return _event_options(sample.removeprefix(grammar.EVENTS))
+    if before and before[-1] in options and options[before[-1]].nargs != 0:
+        return _values(magics, before, before[-1])
+    named = _named(before, options)
+    if word.startswith(grammar.EVENTS[:1]) and (name in WITH_EVENT and named):
+        return [grammar.EVENTS + kind for kind in events.EVENTS]
+    if word.startswith("-"):
+        if name == "events" and named:
+            return _event_options(named[0])
+        return sorted(option for option in options if option.startswith("--") or len(option) == 2)
+    return _words(magics, name, named)
+
+
+def _words(magics: LabMagics, name: str, named: list[str]) -> list[str]:
+    """What may stand without a dash, after these."""
+    if name in NAMED and (name in SEVERAL or not named):
+        return sorted(magics.names()) + (magics.request_ids(NEWEST) if name == "trace" else [])
+    if name == "alias":
+        return magics.aliases(named[0]) if len(named) == 1 else magics.versions(named[0]) if len(named) == 2 else []
+    if name == "events" and not named:
+        return sorted(events.EVENTS)
+    if name == "lab":
+        return _after_lab(named)
+    return []
+
+
+def _named(before: list[str], options: dict[str, Any]) -> list[str]:
+    """The words before that are neither options nor their values."""
+    found, skip = [], False
+    for word in before:
+        if skip or not word:
+            skip = False
+        elif word in options:
+            skip = options[word].nargs != 0
+        elif not word.startswith("--"):
+            found.append(word)
+    return found
+
+
+def _values(magics: LabMagics, before: list[str], option: str) -> list[str]:
+    """What may stand after an option."""
+    if option == "--qualifier":
+        named = [word for word in before if not word.startswith("-")]
+        return magics.aliases(named[0]) + magics.versions(named[0]) if named else []
+    if option == "--payload":
+        return [grammar.EVENTS + kind for kind in events.EVENTS]
+    return sorted(VALUES.get(option, ()))
+
+
+def _event_options(kind: str) -> list[str]:
+    if kind not in events.EVENTS:
+        return []
+    return sorted("-n" if name == "n" else f"--{name.replace('_', '-')}" for name in events.parameters(kind))
 
 
 def _after_lab(action: list[str]) -> list[str]:
     if not action:
-        return ["status", "stop", "restart", "advance", "watch", "dashboard"]
-    return {"advance": ["1m", "2m", "1h"], "watch": ["10s", "30s", "1m"]}.get(action[0], [])
-
-
-def _options(magic: Any) -> list[str]:
-    return [option for option in magic.parser._option_string_actions if option.startswith("--") or len(option) == 2]
+        return ["advance", "dashboard", "restart", "status", "stop", "watch"]
+    return {"advance": ["1h", "1m", "2m"], "watch": ["10s", "1m", "30s"]}.get(action[0], [])

@@ -8,6 +8,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from labkit.billing import Cost
 from labkit.client import DeployedFunction, Outcome, Outcomes
 from labkit.client.address import Address
 from labkit.client.api import Api
@@ -100,6 +101,7 @@ _FORMATS: dict[type, dict[str, Callable[[Any], Any]]] = {
     Simulation: {"text/plain": text.simulation, "text/html": _simulation_html, data.MIME: data.simulation},
     LoadTest: {"text/plain": text.loadtest, "text/html": _loadtest_html, data.MIME: data.loadtest},
     PowerTuning: {"text/plain": text.power, "text/html": _power_html, data.MIME: data.power},
+    Cost: {"text/plain": text.cost, "text/html": html.cost},
     Trace: {"text/plain": text.trace, "text/html": _trace_html, data.MIME: data.trace},
     Traces: {"text/plain": text.environments, "text/html": _environments_html},
     Address: {

@@ -22,7 +22,8 @@ from labkit.errors import BadMagicLine, PayloadUnreadable, nearest
 
 _TOKEN = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*")
-REPEATABLE = frozenset(("--env", "--include", "--layer"))
+EVENTS = "@events:"
+REPEATABLE = frozenset(("--env", "--include", "--layer", "--weight"))
 
 
 def parse(magic: Callable[..., Any], line: str) -> Namespace:
@@ -107,10 +108,14 @@ def _check_options(words: list[str], known: Mapping[str, Any], magic: str) -> No
 def payload(text: str, namespace: Mapping[str, Any], folder: Path) -> object:
     """The event that a payload means: `@file.json`, JSON, a Python expression, or nothing, which is `{}`.
 
-    Raises PayloadUnreadable.
+    `@events:sqs --body hello` is a sample event, as `%events` makes it. Raises PayloadUnreadable, BadEvent.
     """
     if not text:
         return {}
+    if text.startswith(EVENTS):
+        from labkit.notebook.operate import sample_event  # it stands on this module
+
+        return sample_event(text.removeprefix(EVENTS), namespace, folder)
     if text.startswith("@"):
         return _from_file(text[1:].strip(), folder)
     try:
@@ -172,3 +177,15 @@ def numbers(text: str, option: str) -> list[int]:
         raise BadMagicLine(
             f"{option} {text}: expected whole numbers with commas.", hint=f"For example {option} 128,512"
         ) from None
+
+
+def shares(pairs: list[str]) -> dict[str, float]:
+    """`VERSION=SHARE` options as a mapping. Raises BadMagicLine."""
+    found: dict[str, float] = {}
+    for pair in pairs:
+        version, _, share = pair.partition("=")
+        try:
+            found[version] = float(share)
+        except ValueError:
+            raise BadMagicLine(f"--weight {pair}: expected VERSION=SHARE.", hint="For example --weight 3=0.1") from None
+    return found

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 from traitlets import Int, Unicode
@@ -25,6 +34,7 @@ from labkit.show import html, text
 from labkit.simulate import Limits
 from labkit.simulation import Simulation
 
+MARK = "_labkit_runs"  # a variable of the notebook's that %reset takes away with all others
 LAB_ACTIONS = ("status", "stop", "restart", "advance", "watch", "dashboard")
 
 
@@ -41,17 +51,42 @@ class LabMagics(Magics):
     @property
     def lab_of_kernel(self) -> LiveLab:
         """The one lab of this kernel, made on first use."""
+        self.end_after_reset()
         if self._lab is None:
             self._lab = LiveLab(self.endpoint, notice=_notice)
+            for names in (self.shell.user_ns, self.shell.user_ns_hidden):
+                names[MARK] = True
         return self._lab
 
     def stop(self) -> None:
-        if self._lab is not None:
-            self._lab.stop()
+        """Ends the lab and all that is its own."""
+        lab, self._lab = self._lab, None
+        self.shell.user_ns.pop(MARK, None)
+        if lab is not None:
+            with lab:  # whose end also takes back what it left to do at the process's
+                pass
+
+    def end_after_reset(self, *_: object) -> None:
+        """`%reset` has taken the variables away, the functions among them: their lab ends as well."""
+        if self._lab is not None and MARK not in self.shell.user_ns:
+            self.stop()
 
     def names(self) -> list[str]:
         """What is deployed, without starting anything."""
         return self._lab.names() if self._lab is not None and self._lab.running else []
+
+    def aliases(self, name: str) -> list[str]:
+        """The aliases of one that is deployed."""
+        return [alias.name for alias in self._lab.aliases(name)] if self._lab and name in self.names() else []
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of one that is deployed, the newest first."""
+        return self._lab.versions(name)[::-1] if self._lab and name in self.names() else []
+
+    def request_ids(self, newest: int) -> list[str]:
+        """Of the newest requests that left a trace, the last one first."""
+        traces = self._lab.traces() if self._lab is not None and self._lab.running else []
+        return [trace.request_id for trace in traces[: -newest - 1 : -1]]
 
     @magic_arguments()
     @argument("name", help="the function's name")
@@ -221,7 +256,12 @@ class LabMagics(Magics):
     @magic_arguments()
     @line_magic
     def functions(self, line: str) -> Shown:
-        """List what is deployed."""
+        """List what is deployed.
+
+        Example::
+
+            %functions
+        """
         grammar.parse(self.functions, line)
         found = self.lab_of_kernel.functions()
         return Shown(found, text.functions(found), html.functions(found))
@@ -242,26 +282,45 @@ class LabMagics(Magics):
         return Shown(streams, text.logs(streams), html.logs(streams))
 
     @magic_arguments()
-    @argument("name", help="the API's name")
-    @argument("--kind", choices=KINDS, default="REST", help="a REST API or an HTTP API of API Gateway (default: REST)")
+    @argument("name", nargs="?", help="the API's name; with a line alone, nothing lists all")
+    @argument("--kind", choices=KINDS, help="a REST API or an HTTP API of API Gateway (default: REST)")
     @argument("-o", dest="output", metavar="VARIABLE", help="bind the API to this variable")
-    @cell_magic
-    def api(self, line: str, cell: str) -> Api:
+    @line_cell_magic
+    def api(self, line: str, cell: str | None = None) -> Api | Shown:
         """Put functions behind one HTTP address: an API of API Gateway, with a route in each line of the cell.
 
-        A route is a method, a path and a function. Running the cell again deploys the API anew.
+        A route is a method, a path and a function. Running the cell again deploys the API anew. In a line alone,
+        `%api` lists the APIs and `%api shop` shows one.
 
         Example::
 
             %%api shop -o shop
             GET  /predict        predict
-            POST /orders/{id}    order
+            POST /orders/{id}    predict
         """
         a = grammar.parse(self.api, line)
-        made = self.lab_of_kernel.api(a.name, cells.routes(cell), kind=a.kind)
+        found = self._listed(a) if cell is None else self._deployed_api(a, cell)
         if a.output:
-            self.shell.user_ns[a.output] = made
-        return made
+            self.shell.user_ns[a.output] = found
+        return found
+
+    def _deployed_api(self, a: Namespace, cell: str) -> Api:
+        if not a.name:
+            raise BadMagicLine("%%api: expected a name.", hint="For example %%api shop")
+        return self.lab_of_kernel.api(a.name, cells.routes(cell), kind=a.kind or KINDS[0])
+
+    def _listed(self, a: Namespace) -> Api | Shown:
+        """The API of this name, or all of this kind."""
+        found = [api for api in self.lab_of_kernel.apis() if a.kind in (None, api.kind)]
+        if not a.name:
+            said = "\n\n".join(map(text.api, found)) or NO_API
+            return Shown(found, said, "".join(map(html.api, found)) or f"<p>{NO_API}</p>")
+        for api in found:
+            if api.name == a.name:
+                return api
+        near = nearest(a.name, [api.name for api in found])
+        hint = f"Did you mean {near}?" if near else "`%api` lists them; a cell that begins with %%api makes one."
+        raise BadMagicLine(f"No API {a.name}.", hint=hint)
 
     @magic_arguments()
     @argument("name", help="the function's name")
@@ -332,6 +391,7 @@ class LabMagics(Magics):
         return Shown(now, said, f"<p>{said}</p>")
 
 
+NO_API = "There is no API yet. Begin a cell with %%api NAME to make one."
 STOPPED = "The lab has stopped; the next %%function starts a new one."
 
 

@@ -15,10 +15,11 @@ from dataclasses import replace
 from html import escape
 from textwrap import dedent
 
+from labkit.billing import Cost
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Outcome, Outcomes, Trace, Trigger
 from labkit.power import PowerTuning
-from labkit.show import calls, cards, conformance, life, traces, words
+from labkit.show import bills, calls, cards, conformance, life, traces, words
 from labkit.show import loadtest as load
 from labkit.show import logs as log_lines
 from labkit.show import power as power_cards
@@ -133,6 +134,22 @@ def simulation(s: Simulation) -> str:
     """A simulated load: what became of its requests, and what it took."""
     rows = ((label, _escaped(value)) for label, value in cards.simulation_rows(s))
     return _block([_rows_table(cards.simulation_title(s), rows), _paragraph(cards.SIMULATED, small=True)])
+
+
+def cost(c: Cost) -> str:
+    """A bill by function, and the prices it was made with."""
+    notes = [_paragraph(sentence, small=True) for sentence in bills.cost_sentences(c)]
+    return _block([_table(bills.cost_table(c)), *notes])
+
+
+def aliases(name: str, versions: Sequence[str], found: Sequence[bills.Named]) -> str:
+    """A function's aliases and versions."""
+    return _block([_table(bills.aliases_table(name, versions, found))])
+
+
+def events(rows: Sequence[tuple[str, str]]) -> str:
+    """The sample events: name and options."""
+    return _block([_table(bills.events_table(rows))])
 
 
 def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+from labkit.billing import Cost
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import Outcome, Outcomes, Trace, Trigger
 from labkit.power import PowerTuning
-from labkit.show import calls, cards, conformance, life, traces
+from labkit.show import bills, calls, cards, conformance, life, traces
 from labkit.show import loadtest as load
 from labkit.show import power as power_cards
 from labkit.show.cards import Deployed, Published, Rows, Table
@@ -112,6 +113,21 @@ def live(at: LiveLoad) -> str:
 def power(p: PowerTuning) -> str:
     """Memory sizes compared: a table, the choice, and what the numbers are."""
     return _join([*_table(power_cards.table(p)), *_wrapped(power_cards.sentences(p))])
+
+
+def cost(c: Cost) -> str:
+    """A bill by function, and the prices it was made with."""
+    return _join([*_table(bills.cost_table(c)), *_wrapped(bills.cost_sentences(c))])
+
+
+def aliases(name: str, versions: Sequence[str], found: Sequence[bills.Named]) -> str:
+    """A function's aliases and versions."""
+    return _join(_table(bills.aliases_table(name, versions, found)))
+
+
+def events(rows: Sequence[tuple[str, str]]) -> str:
+    """The sample events: name and options."""
+    return _join(_table(bills.events_table(rows)))
 
 
 def logs(streams: Sequence[tuple[str, Sequence[str]]]) -> str:

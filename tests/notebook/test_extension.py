@@ -5,14 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import psutil
 import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
 
+from labkit import events
 from labkit.notebook.completion import candidates
 
 MAGICS = {
-    "line": ["invoke", "coldstart", "simulate", "loadtest", "power", "functions", "logs", "lab"],
-    "cell": ["function"],
+    "line": "invoke coldstart simulate loadtest power functions logs lab trigger trace cost alias undeploy api events",
+    "cell": "function api",
 }
+F = "%%function f\ndef handler(event, context): return 1\n"
 HEAVY = ["sklearn", "scipy", "moto", "boto3", "botocore", "ipywidgets", "matplotlib", "numpy", "requests"]
 
 
@@ -45,19 +50,98 @@ def test_loading_twice_is_harmless(empty_shell):
 
 def test_unloading_leaves_nothing_behind_and_loading_again_works(empty_shell):
     ip = empty_shell.ip
-    formatters = set(ip.display_formatter.formatters)
+    with_ours = left_in(ip)
     ip.run_line_magic("unload_ext", "labkit")
-    assert not [n for kind, names in MAGICS.items() for n in names if n in ip.magics_manager.magics[kind]]
-    assert ip.Completer.custom_matchers == []
-    assert "application/vnd.labkit.v1+json" not in ip.display_formatter.formatters
+    without = left_in(ip)
     ip.run_line_magic("load_ext", "labkit")
-    assert set(ip.display_formatter.formatters) == formatters
+    assert left_in(ip) == with_ours
+    ip.run_line_magic("unload_ext", "labkit")
+    assert left_in(ip) == without == before_loading()
+    ip.run_line_magic("load_ext", "labkit")
+
+
+def left_in(ip):
+    """Whatever an extension could leave in a shell."""
+    magics = {(kind, name) for kind, names in ip.magics_manager.magics.items() for name in names}
+    return {
+        "magics": magics,
+        "classes": set(ip.magics_manager.registry),
+        "configurables": sorted(type(each).__name__ for each in ip.configurables),
+        "matchers": len(ip.Completer.custom_matchers),
+        "hooks": {event: len(hooks) for event, hooks in ip.events.callbacks.items()},
+        "formatters": {mime: set(map(str, f.type_printers)) for mime, f in ip.display_formatter.formatters.items()},
+        "attributes": "_labkit" in vars(ip),
+        "alias": ip.magics_manager.magics["line"]["alias"].__module__,
+    }
+
+
+def before_loading():
+    """The same of a shell that has never seen the extension; it stands for the session's shell for a moment."""
+    InteractiveShell.clear_instance()
+    try:
+        fresh = InteractiveShell.instance()
+        fresh.run_line_magic("unload_ext", "labkit")  # it is not loaded; IPython loads its own magics for extensions
+        return left_in(fresh)
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_the_shells_own_alias_magic_comes_back(empty_shell):
+    ip = empty_shell.ip
+    assert ip.find_line_magic("alias").__module__.startswith("labkit.")
+    ip.run_line_magic("unload_ext", "labkit")
+    ip.run_line_magic("alias", "shout echo")
+    assert ip.alias_manager.is_alias("shout")
+    ip.run_line_magic("load_ext", "labkit")
+
+
+def test_reloading_gives_magics_that_work(empty_shell):
+    empty_shell.ip.run_line_magic("reload_ext", "labkit")
+    assert empty_shell.run("event = %events sqs\nevent")["Records"][0]["eventSource"] == "aws:sqs"
+    assert len(empty_shell.ip.Completer.custom_matchers) == 1
+
+
+@pytest.mark.process
+def test_reset_ends_the_lab_with_the_variables_and_the_next_cell_begins_a_new_one(empty_shell):
+    empty_shell.run(F)
+    emulator = psutil.Process(empty_shell.run("%lab").value["pid"])
+    empty_shell.run("%reset -f")
+    assert not emulator.is_running()
+    assert "f" not in empty_shell.names
+    assert empty_shell.run("%functions").value == []
+    empty_shell.run(F)
+    assert empty_shell.run("%invoke f").payload == 1
+
+
+@pytest.mark.process
+def test_what_follows_a_reset_in_the_same_cell_meets_a_new_lab(shell):
+    shell.run(F)
+    first = shell.names["f"].lab
+    shell.run("%reset -f\n%functions")
+    assert shell.ip._labkit[0][0].lab_of_kernel is not first
+
+
+@pytest.mark.process
+def test_a_notebook_that_is_run_twice_changes_nothing_the_second_time(shell):
+    cells = [
+        F,
+        "%alias f live --publish",
+        "%trigger f sqs:twice",
+        "%%api twice\nGET /f f",
+        "%invoke f --qualifier live",
+    ]
+    for cell in cells:
+        shell.run(cell)
+    assert shell.run(F).change == "unchanged"
+    assert shell.run(cells[1]).version == "1"
+    assert shell.run(cells[2]).calls == ()
+    shell.run(cells[3])
+    assert [api.name for api in shell.run("%api").value].count("twice") == 1
+    assert shell.run(cells[4]).payload == 1
 
 
 @pytest.mark.process
 def test_unloading_ends_the_labs_processes(empty_shell):
-    import psutil
-
     empty_shell.run("%%function f\ndef handler(event, context): return 1")
     emulator = psutil.Process(empty_shell.run("%lab").value["pid"])
     empty_shell.ip.run_line_magic("unload_ext", "labkit")
@@ -67,12 +151,39 @@ def test_unloading_ends_the_labs_processes(empty_shell):
 
 @pytest.mark.parametrize("kind", list(MAGICS))
 def test_help_shows_every_option_and_an_example(empty_shell, kind):
-    for name in MAGICS[kind]:
+    for name in MAGICS[kind].split():
         magic = empty_shell.ip.find_magic(name, magic_kind=kind)
         for option in magic.parser._option_string_actions:
             assert option in magic.__doc__
         if magic.parser._actions:
             assert magic.__doc__.strip()
+
+
+class Known:
+    """What completion asks of the magics, without an emulator."""
+
+    def names(self):
+        return ["predict", "train"]
+
+    def aliases(self, name):
+        return ["live"] if name == "predict" else []
+
+    def versions(self, name):
+        return ["2", "1", "$LATEST"]
+
+    def request_ids(self, newest):
+        return ["0b7f6c1e-1111-4222-8333-444455556666"][:newest]
+
+
+@pytest.fixture
+def completing(empty_shell, monkeypatch):
+    magics = empty_shell.ip._labkit[0][0]
+    for name in ("names", "aliases", "versions", "request_ids"):
+        monkeypatch.setattr(magics, name, getattr(Known(), name))
+    return empty_shell.ip
+
+
+SAMPLES = [f"@events:{kind}" for kind in events.EVENTS]
 
 
 @pytest.mark.parametrize(
@@ -83,36 +194,72 @@ def test_help_shows_every_option_and_an_example(empty_shell, kind):
         ("%coldstart predict tr", ["train"]),
         ("%simulate pre", ["predict"]),
         ("%simulate predict --ra", ["--rate"]),
+        ("%simulate predict --pattern po", ["poisson"]),
         ("%loadtest pre", ["predict"]),
         ("result = %loadtest predict --pay", ["--payload"]),
+        ("%loadtest predict --payload @events:s3", ["@events:s3"]),
         ("%power pre", ["predict"]),
         ("%power predict --st", ["--strategy"]),
+        ("%power predict --strategy ", ["balanced", "cost", "speed"]),
         ("%logs ", ["predict", "train"]),
         ("%invoke predict {", []),
+        ("%invoke predict @", SAMPLES),
+        ("r = %invoke predict @events:sq", ["@events:sqs", "@events:sqs_fifo"]),
+        ("%invoke predict @events:s3 --ke", ["--key"]),
+        ("%invoke --qualifier ", []),
+        ("%invoke predict --qualifier li", ["live"]),
         ("%%function new --me", ["--memory"]),
+        ("%%function pre", []),
         ("%invoke --ch", ["--check"]),
+        ("%trace ", ["predict", "train", "0b7f6c1e-1111-4222-8333-444455556666"]),
+        ("t = %trace 0b", ["0b7f6c1e-1111-4222-8333-444455556666"]),
+        ("%trace predict ", []),
+        ("%cost predict --arch", ["--architecture"]),
+        ("%cost --architecture arm", ["arm64"]),
+        ("%cost predict ", ["predict", "train"]),
+        ("%alias ", ["predict", "train"]),
+        ("%alias predict l", ["live"]),
+        ("%alias predict live ", ["2", "1", "$LATEST"]),
+        ("%alias --publish pre", ["predict"]),
+        ("%alias predict live --we", ["--weight"]),
+        ("%undeploy predict tr", ["train"]),
+        ("%events sq", ["sqs", "sqs_fifo"]),
+        ("event = %events s3 --bu", ["--bucket"]),
+        ("%events s3 --que", []),
+        ("%%api shop --kind ", ["HTTP", "REST"]),
+        ("%api --ki", ["--kind"]),
         ("%lab st", ["status", "stop"]),
         ("%lab a", ["advance"]),
         ("%lab advance ", ["1h", "1m", "2m"]),
         ("%lab stop ", []),
+        ("%timeit pre", []),
         ("print('%invoke pre", []),
     ],
 )
-def test_completion_knows_names_options_and_actions(empty_shell, line, expected):
-    magics = empty_shell.ip._labkit[0]
-    magics.names = lambda: ["predict", "train"]
-    assert candidates(magics, line) == expected
+def test_completion_knows_names_options_values_and_actions(completing, line, expected):
+    assert candidates(completing._labkit[0][0], line) == expected
 
 
-def test_the_completer_of_the_shell_offers_names(empty_shell):
-    from IPython.core.completer import provisionalcompleter
-
-    empty_shell.ip._labkit[0].names = lambda: ["predict"]
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    [
+        ("r = %invoke pre", "r = %invoke predict"),
+        ("%invoke predict --qualifier li", "%invoke predict --qualifier live"),
+        ("%invoke predict @events:dyn", "%invoke predict @events:dynamodb"),
+        ("%events s3 --buc", "%events s3 --bucket"),
+        ("%alias predict li", "%alias predict live"),
+        ("%trace 0b7f6c1e-11", "%trace 0b7f6c1e-1111-4222-8333-444455556666"),
+        ("%%function f --inc", "%%function f --include"),
+    ],
+)
+def test_the_completer_of_the_shell_writes_the_whole_line(completing, line, whole):
     with provisionalcompleter():
-        texts = [c.text for c in empty_shell.ip.Completer.completions("r = %invoke pre", 15)]
-    assert "predict" in texts
+        found = [line[: c.start] + c.text + line[c.end :] for c in completing.Completer.completions(line, len(line))]
+    assert whole in found
 
 
 def test_completion_starts_no_emulator(empty_shell):
-    assert candidates(empty_shell.ip._labkit[0], "%invoke ") == []
-    assert empty_shell.ip._labkit[0]._lab is None
+    magics = empty_shell.ip._labkit[0][0]
+    for line in ("%invoke ", "%alias f ", "%trace ", "%invoke f --qualifier "):
+        assert candidates(magics, line) == []
+    assert magics._lab is None

@@ -8,12 +8,16 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import jupytext
 import nbformat
 import psutil
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from labkit.notebook import reference
 
 pytestmark = pytest.mark.process
 
@@ -68,6 +72,46 @@ def test_progress_leaves_exactly_the_end_state_in_a_notebook(tmp_path, before, l
     assert texts(done.cells[1]) == left
 
 
+MAGICS = sorted((Path(__file__).parent / "magics").glob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """One kernel with one lab for the small notebooks: a kernel's start takes longer than each of them."""
+    client = NotebookClient(
+        notebook([]), timeout=120, resources={"metadata": {"path": str(tmp_path_factory.mktemp("magics"))}}
+    )
+    with client.setup_kernel():
+        yield client
+
+
+def read(path):
+    """A notebook's cells, and the one that is its failing twin's."""
+    cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    *good, broken = cells
+    assert broken.metadata.tags[0] == "broken"
+    return good, broken
+
+
+def test_every_magic_has_a_notebook():
+    assert [path.stem for path in MAGICS] == sorted(reference.TWINS)
+
+
+@pytest.mark.parametrize("path", MAGICS, ids=lambda path: path.stem)
+def test_a_magics_notebook_runs_and_its_broken_twin_is_an_error_that_is_kept(kernel, path):
+    good, broken = read(path)
+    kernel.nb = notebook([cell.source for cell in [*good, broken]])
+    for index, cell in enumerate(kernel.nb.cells[:-1]):
+        kernel.execute_cell(cell, index)
+    last = kernel.nb.cells[-1]
+    with pytest.raises(CellExecutionError) as caught:
+        kernel.execute_cell(last, len(good))
+    assert caught.value.ename == broken.metadata.tags[1]
+    [kept] = last.outputs  # nothing went to stderr instead
+    assert kept.output_type == "error"
+    assert "Traceback" not in "\n".join(kept.traceback)
+
+
 INTERRUPTED = [
     "%load_ext labkit",
     "%%function f\ndef handler(event, context): return event",
@@ -97,15 +141,19 @@ def test_a_misspelt_function_fails_under_nbclient_with_labkits_own_words(tmp_pat
     assert "Did you mean `double`?" in caught.value.evalue
 
 
-@pytest.mark.parametrize(("last", "status"), [("%invoke double 1", 0), ("%invoke dubble 1", 1)])
-def test_nbmake_agrees(tmp_path, last, status):
-    path = tmp_path / "lesson.ipynb"
-    nbformat.write(notebook([*TEN_CELLS[:2], last]), path)
-    command = [sys.executable, "-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-q", str(path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == status, done.stdout
-    if status:
-        assert "No function `dubble`" in done.stdout
+def test_nbmake_agrees(tmp_path):
+    """One notebook is green, and the broken twins are red: those that start no emulator, to be quick."""
+    made = {"green": ["%load_ext labkit", *TEN_CELLS[1:3]], "red": [*TEN_CELLS[:2], "%invoke dubble 1"]}
+    for name in ("events", "lab"):
+        made[name] = ["%load_ext labkit", read(Path(__file__).parent / "magics" / f"{name}.md")[1].source]
+    for name, cells in made.items():
+        nbformat.write(notebook(cells), tmp_path / f"{name}.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbmake", "-p", "no:cacheprovider", "-q", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1
+    assert "3 failed, 1 passed" in done.stdout, done.stdout
+    for said in ("No function `dubble`", "takes no queue", "Did you mean %lab stop"):
+        assert said in done.stdout
 
 
 def test_the_text_of_two_runs_is_the_same_but_for_timings(tmp_path):
@@ -149,6 +197,28 @@ def test_an_interrupted_cell_ends_at_once_and_ends_its_handler(tmp_path):
         assert "Traceback" not in caught.value.traceback
         client.execute_cell(nb.cells[3], 3)  # the kernel and the lab still answer
         assert psutil.wait_procs(processes(int(note.read_text())), timeout=10)[1] == []
+
+
+def test_an_interrupted_measurement_gives_the_function_back_as_it_was(kernel, tmp_path):
+    note = tmp_path / "pid"
+    cells = [
+        "%load_ext labkit",
+        SLOW.replace("slow", "measured"),
+        f'%coldstart measured --memory 256 --payload "{note}"',
+    ]
+    cells += ["found = %functions\nassert [f.memory_mb for f in found.value if f.name == 'measured'] == [128], found"]
+    kernel.nb = notebook(cells)
+    for index in (0, 1):
+        kernel.execute_cell(kernel.nb.cells[index], index)
+    process = psutil.Process(kernel.km.provisioner.process.pid)
+    interrupter = threading.Thread(target=interrupt_when_there, args=(process, note))
+    interrupter.start()
+    with pytest.raises(CellExecutionError) as caught:
+        kernel.execute_cell(kernel.nb.cells[2], 2)
+    interrupter.join()
+    assert "measured was stopped" in caught.value.traceback
+    kernel.execute_cell(kernel.nb.cells[3], 3)
+    assert psutil.wait_procs(processes(int(note.read_text())), timeout=10)[1] == []
 
 
 def interrupt_when_there(kernel, note):
