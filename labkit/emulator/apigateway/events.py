@@ -7,9 +7,10 @@ API's with a `version`.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 from urllib.parse import unquote
+
+import msgspec
 
 from labkit.emulator import gateway
 from labkit.emulator.apigateway.calls import HttpCall, header_values, last_of, query_values, spelt
@@ -23,7 +24,7 @@ def event_v2(call: HttpCall) -> dict[str, Any]:
     visit = call.visit
     path = unquote(visit.full_path)
     event = gateway.event_of(
-        dataclasses.replace(call.request, path=path),
+        msgspec.structs.replace(call.request, path=path),
         url_id=call.api.api_id,
         request_id=visit.extended_id,
         trace_id=visit.trace_id,

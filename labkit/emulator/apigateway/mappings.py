@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
+import msgspec
+
 from labkit.emulator.apigateway.calls import HttpCall, last_of, query_values
 
 TARGET = re.compile(r"(append|overwrite|remove):(header|querystring)\.(.+)")
@@ -55,7 +57,7 @@ def mapped(call: HttpCall, parameters: Mapping[str, str]) -> HttpCall:
         else:
             kept = [pair for pair in query if doing == "append" or pair[0] != name]
             query = kept if doing == "remove" else [*kept, (name, value)]
-    changed = dataclasses.replace(request, headers=tuple(headers))
+    changed = msgspec.structs.replace(request, headers=tuple(headers))
     if query != parse_qsl(request.query, keep_blank_values=True):
-        changed = dataclasses.replace(changed, query=urlencode(query))
+        changed = msgspec.structs.replace(changed, query=urlencode(query))
     return dataclasses.replace(call, visit=dataclasses.replace(call.visit, request=changed))
