@@ -485,8 +485,10 @@ class ContentMismatch(ServiceError):
     code, status = "XAmzContentSHA256Mismatch", 400
     hint = "Sign what is sent: the SHA-256 of the whole body, or UNSIGNED-PAYLOAD."
 
-    def __init__(self) -> None:
-        super().__init__("The provided 'x-amz-content-sha256' header does not match what was computed.")
+    def __init__(
+        self, message: str = "The provided 'x-amz-content-sha256' header does not match what was computed."
+    ) -> None:
+        super().__init__(message)
 
 
 class AccessDenied(ServiceError):

@@ -19,10 +19,10 @@ from labkit.errors import BadEvent
 from labkit.events.streams import typed
 
 KEEP = """
-import json, os, uuid
+import json, os, time
 def handler(event, context):
     kind = os.environ.get("KIND") or event.get("kind", "x")
-    path = os.path.join(os.environ["FOLDER"], kind + "-" + uuid.uuid4().hex)
+    path = os.path.join(os.environ["FOLDER"], f"{kind}-{time.time_ns()}")
     with open(path + ".new", "w") as file: json.dump(event, file)
     os.rename(path + ".new", path + ".json")
     if event.get("type") == "TOKEN":

@@ -65,7 +65,21 @@ def test_credentials_are_made_where_none_are_set_and_differ_each_time():
 
 
 def test_another_process_gets_all_settings_by_its_variables():
-    settings = Settings("210987654321", "eu-west-1", "", 7, 1.5, "fallback", "hook", "AKIALAB", "s3cret", "/scratch")
+    settings = Settings(
+        "210987654321",
+        "eu-west-1",
+        "",
+        7,
+        1.5,
+        "fallback",
+        "hook",
+        "AKIALAB",
+        "s3cret",
+        "/user/ada/",
+        "/scratch",
+        "/p",
+        "open",
+    )
     assert Settings.from_environment(settings.variables()) == settings
 
 

@@ -309,7 +309,7 @@ def run_notebook(chromium: Any, server: JupyterLab) -> Iterator[Any]:
 
     def opened(path: str) -> Notebook:
         contexts.append(chromium.new_context(viewport={"width": 1400, "height": 1000}))
-        notebook = Notebook(contexts[-1].new_page(), server.address(path))
+        notebook = Notebook(contexts[-1].new_page(), server, path)
         notebook.run_all()
         return notebook
 

@@ -81,7 +81,7 @@ def test_two_functions_stand_side_by_side(shell):
 def test_the_traces_of_a_function_are_its_environments_over_time(shell):
     shell.run("%%function once\ndef handler(e, c): return 1")
     shell.run("%invoke once")
-    shown = shell.show(shell.ip._labkit[0].lab_of_kernel.traces("once"))
+    shown = shell.show(shell.ip._labkit[0][0].lab_of_kernel.traces("once"))
     title, _, _, lane, *_ = shown["text/plain"].splitlines()
     assert title.startswith("once: 1 call in 1 environment, ")
     assert re.search(r" once +1 +[\d.,]+ +i+#*$", lane)

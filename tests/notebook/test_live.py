@@ -139,7 +139,7 @@ def test_a_boto3_call_that_takes_long_is_told_of_and_an_interrupted_one_ends_wit
 
 @pytest.mark.process
 def test_a_boto3_call_that_has_ended_is_told_of_no_more(shell, lab):
-    client = shell.run("lab_ = get_ipython()._labkit[0].lab_of_kernel\nlab_.boto3('s3')")
+    client = shell.run("lab_ = get_ipython()._labkit[0][0].lab_of_kernel\nlab_.boto3('s3')")
     assert client.list_buckets()["Buckets"] == []
     assert TELLER._current is None
 
