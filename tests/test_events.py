@@ -51,12 +51,10 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kept(shared_lab, tmp_path_factory):
-    kept = Kept(shared_lab, tmp_path_factory.mktemp("kept"))
-    yield kept
-    for name in shared_lab.names():
-        shared_lab.delete(name)
-    shared_lab.reset()
+def kept(tmp_path_factory):
+    """A lab of its own: buckets and queues of other tests would be in the way."""
+    with labkit.Lab(notice=lambda message: None) as lab:
+        yield Kept(lab, tmp_path_factory.mktemp("kept"))
 
 
 def from_s3(kept):

@@ -45,7 +45,8 @@ def fit(
     """
     import numpy as np  # 0.1 s: only when something is fitted
 
-    before_x, before_y = np.asarray(x, float), np.asarray(y, float)
+    before_x: np.ndarray = np.asarray(x, float)
+    before_y: np.ndarray = np.asarray(y, float)
     _check(point, degree, before_x, before_y)
     now_x, now_y = before_x.copy(), before_y.copy()
     now_x[point - 1] = now_x[point - 1] if to_x is None else to_x
