@@ -473,8 +473,8 @@ class Environment:
         invocation, self.invocation = self.invocation, None
         self._reception = None
         assert invocation is not None
-        if invocation.early:
-            invocation.early(invocation, body, failed)
+        if invocation.on_answer:
+            invocation.on_answer(invocation, body, failed)
         if self._run:
             self._run.answered = invocation.request_id
         self._open_entry(invocation)

@@ -124,7 +124,7 @@ class FrontDoor:
     def invoke(self, request: Request, headers: Headers, body: bytes, reply: Answering) -> None:
         tail = headers.get(b"x-amz-log-type") == b"Tail"
         try:
-            begun = self._begin(request, headers, body, early=None if tail else partial(_said, reply))
+            begun = self._begin(request, headers, body, on_answer=None if tail else partial(_said, reply))
         except ServiceError as error:
             reply.answer(self.refusal(error))
         except Exception as error:
@@ -141,7 +141,7 @@ class FrontDoor:
         headers: Headers,
         payload: bytes,
         *,
-        early: Callable[[Run, bytes, bool], None] | None,
+        on_answer: Callable[[Run, bytes, bool], None] | None,
     ) -> Begun:
         query = request.query
         if self._verifier and len(payload) <= BODY_BYTES:  # a longer one is cut, and refused for its size
@@ -154,7 +154,7 @@ class FrontDoor:
             kind=_text(headers, b"x-amz-invocation-type") or InvocationType.REQUEST_RESPONSE,
             client_context=_text(headers, b"x-amz-client-context"),
             trace_id=_text(headers, b"x-amzn-trace-id"),
-            early=early,
+            on_answer=on_answer,
         )
 
     def _ended(self, reply: Answering, begun: Begun, tail: bool, ended: asyncio.Future[Result]) -> None:

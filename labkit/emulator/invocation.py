@@ -16,7 +16,7 @@ from labkit.model import Trace
 class Invocation(msgspec.Struct):
     """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once.
 
-    `early` hears what the handler's answer is, and whether it failed, before its trace is made: whoever waits for
+    `on_answer` hears what the handler's answer is, and whether it failed, before its trace is made: whoever waits for
     nothing but that need not wait for the bookkeeping.
     """
 
@@ -30,7 +30,7 @@ class Invocation(msgspec.Struct):
     client_context: str = ""
     trace_id: str = ""
     stream: ResponseStream | None = None  # of a caller that wants the response piece by piece
-    early: Callable[[Invocation, bytes, bool], None] | None = None
+    on_answer: Callable[[Invocation, bytes, bool], None] | None = None
 
 
 class Result(msgspec.Struct, frozen=True):

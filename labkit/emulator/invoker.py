@@ -66,7 +66,7 @@ class How(TypedDict, total=False):
     trace_id: str
     request_id: str
     stream: ResponseStream | None
-    early: Callable[[Invocation, bytes, bool], None] | None
+    on_answer: Callable[[Invocation, bytes, bool], None] | None
 
 
 class Invoker:
@@ -107,11 +107,11 @@ class Invoker:
         trace_id: str = "",
         request_id: str = "",
         stream: ResponseStream | None = None,
-        early: Callable[[Invocation, bytes, bool], None] | None = None,
+        on_answer: Callable[[Invocation, bytes, bool], None] | None = None,
     ) -> Begun:
         """Sets an invocation going, as `invoke` does, and does not wait for it; its future may raise ServiceErrors.
 
-        `early` is Invocation's.
+        `on_answer` is Invocation's.
         """
         version = self._registry.serving(reference)
         _check(payload, kind, client_context)
@@ -134,7 +134,7 @@ class Invoker:
             client_context=_decoded(client_context),
             trace_id=continued(header, version.config.name),
             stream=stream,
-            early=early,
+            on_answer=None if kind == InvocationType.EVENT else on_answer,  # its caller has an answer by then
         )
         if kind == InvocationType.EVENT:
             self._queue.put(invocation)

@@ -271,17 +271,9 @@ class LiveLab(Lab):
         with Progress(f"Running {name}"):
             return super().invoke(name, event, **options)
 
-    def coldstart(
-        self,
-        name: str,
-        n: int = 5,
-        event: object = None,
-        *,
-        memory_mb: Sequence[int] = (),
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> Outcomes:
+    def coldstart(self, name: str, n: int = 5, event: object = None, **options: Any) -> Outcomes:
         with Progress(f"Measuring {name}, cold starts") as progress:
-            return super().coldstart(name, n, event, memory_mb=memory_mb, on_progress=on_progress or progress)
+            return super().coldstart(name, n, event, **{"on_progress": progress, **options})
 
     def power(
         self, name: str, memory_mb: Sequence[int] = MEMORY_MB, event: object = None, **options: Any
@@ -289,17 +281,9 @@ class LiveLab(Lab):
         with Progress(f"Measuring {name}, memory sizes") as progress:
             return super().power(name, memory_mb, event, **{"on_progress": progress, **options})
 
-    def loadtest(
-        self,
-        name: str,
-        load: Load,
-        event: object = None,
-        *,
-        qualifier: str = "",
-        on_progress: Callable[[LiveLoad], None] | None = None,
-    ) -> LoadTest:
+    def loadtest(self, name: str, load: Load, event: object = None, **options: Any) -> LoadTest:
         with LiveView() as view:
-            return super().loadtest(name, load, event, qualifier=qualifier, on_progress=on_progress or view)
+            return super().loadtest(name, load, event, **{"on_progress": view, **options})
 
     def watch(self, for_s: str | float = 10, *, on_look: Callable[[Picture], None] | None = None) -> Picture:
         with LiveView() as view:

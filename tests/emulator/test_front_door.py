@@ -324,6 +324,21 @@ def test_requests_in_one_segment_are_answered_in_their_order(emulator):
     assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == [b"", b"0", b"1", b"2"]
 
 
+def test_requests_in_one_segment_meet_one_environment(emulator):
+    """An answer is written before its environment is free; the next request waits until it is."""
+    assert emulator.call("POST", FUNCTIONS, creation("alone")).status == 201
+    assert emulator.call("GET", f"{FUNCTIONS}/alone/configuration").status == 200
+    target = f"{FUNCTIONS}/alone/invocations"
+    with emulator.connect() as client:
+        client.sendall(b"".join(emulator.signed("POST", target, b"%d" % n) for n in range(5)))
+        client.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: client.recv(65536), b""))
+    assert said.count(b"HTTP/1.1 200 OK\r\n") == 5
+    assert len(json.loads(emulator.call("GET", "/_labkit/functions/alone/environments").body)) == 1
+    assert len(json.loads(emulator.call("GET", "/_labkit/traces?function=alone").body)) == 5
+    assert emulator.call("DELETE", f"{FUNCTIONS}/alone").status == 204
+
+
 def test_connections_that_send_one_byte_keep_nobody_from_being_served(emulator):
     idle = [emulator.connect() for _ in range(200)]
     for client in idle:

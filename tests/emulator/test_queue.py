@@ -215,13 +215,14 @@ def test_a_destination_that_is_a_function_is_invoked_with_the_record():
             bury=s.bury,
         )
         invoker = Invoker(registry, s, EventQueue(s.clock, ways), s.clock)
-        accepted = await invoker.invoke(parse_reference("f"), b'{"x": 1}', kind="Event")
+        accepted = await invoker.invoke(parse_reference("f"), b'{"x": 1}', kind="Event", on_answer=print)
         await s.clock.advance(180)
         assert [(at, invocation.version.key) for at, invocation in s.attempts] == [
             (0, "f"), (60, "f"), (180, "f"), (180, "good"),
         ]  # fmt: skip
         last = s.attempts[-1][1]
         assert last.request_id != accepted.request_id
+        assert {invocation.on_answer for _, invocation in s.attempts} == {None}  # its caller has gone
         assert json.loads(last.payload)["requestContext"]["requestId"] == accepted.request_id
 
     play(scene)
