@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import re
-import secrets
 import string
 import tempfile
 from collections.abc import Callable, Mapping
@@ -71,7 +70,9 @@ class Settings:
         """These settings, with random credentials if none are set."""
         if self.access_key_id:
             return self
-        return replace(self, access_key_id=new_key_id("AKIA"), secret_access_key=secrets.token_urlsafe(30))
+        from secrets import token_urlsafe  # it brings hashlib: whoever makes credentials needs it
+
+        return replace(self, access_key_id=new_key_id("AKIA"), secret_access_key=token_urlsafe(30))
 
     def _check(self) -> None:
         wrong = {
@@ -106,7 +107,9 @@ class Settings:
 
 def new_key_id(kind: str) -> str:
     """A random access key id of AWS's form; `kind` is AKIA for a user's, ASIA for a session's."""
-    return kind + "".join(secrets.choice(KEY_LETTERS) for _ in range(16))
+    from secrets import choice  # as above
+
+    return kind + "".join(choice(KEY_LETTERS) for _ in range(16))
 
 
 def _convert(name: str, text: str, kind: object) -> Any:
