@@ -15,8 +15,9 @@ from labkit.emulator.dispatcher import Maker
 from labkit.emulator.environment import Environment
 from labkit.emulator.extensions import executables
 from labkit.emulator.loglines import Origin, stream_name
+from labkit.emulator.logstream import LogStream
 from labkit.emulator.packages import PackageStore
-from labkit.emulator.recorder import LogStream, Recorder
+from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.signing import Credentials
@@ -59,6 +60,7 @@ class Workshop(msgspec.Struct, frozen=True):
                 variables=parts.variables,
                 extensions=parts.extensions,
                 record=self.recorder.record,
+                lengthen=self.recorder.lengthen,
                 notify=notify,
                 provisioned=provisioned,
                 template=None if provisioned else template_of(version),
