@@ -18,6 +18,7 @@ from labkit.errors import BadSetting
 
 KEY_LETTERS = string.ascii_uppercase + "234567"
 NETWORK_RULES = ("auto", "hook")
+NETWORKS = ("open", "local")
 CLIENTS = ("auto", "awslambdaric", "native", "fallback")
 SOLUTIONS = ("attempts", "open", "locked")
 
@@ -36,6 +37,8 @@ class Settings:
     """Who drives a handler, one of CLIENTS. `auto` takes awslambdaric where it is installed, else the fallback."""
     network_rules: str = "auto"
     """What holds functions in a VPC to their rules, one of NETWORK_RULES. `auto`: a network namespace where it can."""
+    network: str = "open"
+    """What handlers reach, one of NETWORKS: everything, or this machine only, as in `labkit run`."""
     access_key_id: str = ""
     secret_access_key: str = ""
     """Every call of the API must be signed with both (SigV4); with neither set, each lab makes new ones."""
@@ -87,6 +90,7 @@ class Settings:
             else "expected a path that begins and ends with /, such as /user/ada/",
             "solutions": None if self.solutions in SOLUTIONS else f"must be one of {', '.join(SOLUTIONS)}",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
+            "network": None if self.network in NETWORKS else f"must be one of {', '.join(NETWORKS)}",
             "network_rules": None
             if self.network_rules in NETWORK_RULES
             else f"must be one of {', '.join(NETWORK_RULES)}",

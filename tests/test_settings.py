@@ -73,6 +73,7 @@ def test_another_process_gets_all_settings_by_its_variables():
         1.5,
         "fallback",
         "hook",
+        "local",
         "AKIALAB",
         "s3cret",
         "/user/ada/",

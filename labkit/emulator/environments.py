@@ -113,10 +113,11 @@ class Workshop(msgspec.Struct, frozen=True):
             daemon=self.daemon.address(),
         )
         extensions = executables(opt) if opt else ()
-        own = {"AWS_LAMBDA_INITIALIZATION_TYPE": kind, **self.vpc.variables(version, extensions=bool(extensions))}
+        offline = {"_LABKIT_OFFLINE": "1"} if self.settings.network == "local" else {}
+        network = {**offline, **self.vpc.variables(version, extensions=bool(extensions))}
         return Parts(
             paths,
-            {**variables, **own},
+            {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": kind, **network},
             log_stream(self.recorder, version, initialization_type=kind),
             extensions,
         )
