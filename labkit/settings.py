@@ -19,6 +19,7 @@ from labkit.errors import BadSetting
 KEY_LETTERS = string.ascii_uppercase + "234567"
 NETWORK_RULES = ("auto", "hook")
 NETWORKS = ("open", "local")
+USERS = ("mine", "all")
 CLIENTS = ("auto", "awslambdaric", "native", "fallback")
 SOLUTIONS = ("attempts", "open", "locked")
 
@@ -39,6 +40,8 @@ class Settings:
     """What holds functions in a VPC to their rules, one of NETWORK_RULES. `auto`: a network namespace where it can."""
     network: str = "open"
     """What handlers reach, one of NETWORKS: everything, or this machine only, as in `labkit run`."""
+    users: str = "mine"
+    """Whose processes may connect to the lab, one of USERS: this user's, or all of this machine."""
     access_key_id: str = ""
     secret_access_key: str = ""
     """Every call of the API must be signed with both (SigV4); with neither set, each lab makes new ones."""
@@ -90,6 +93,7 @@ class Settings:
             else "expected a path that begins and ends with /, such as /user/ada/",
             "solutions": None if self.solutions in SOLUTIONS else f"must be one of {', '.join(SOLUTIONS)}",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
+            "users": None if self.users in USERS else f"must be one of {', '.join(USERS)}",
             "network": None if self.network in NETWORKS else f"must be one of {', '.join(NETWORKS)}",
             "network_rules": None
             if self.network_rules in NETWORK_RULES

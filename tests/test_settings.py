@@ -74,6 +74,7 @@ def test_another_process_gets_all_settings_by_its_variables():
         "fallback",
         "hook",
         "local",
+        "all",
         "AKIALAB",
         "s3cret",
         "/user/ada/",
