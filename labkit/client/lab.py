@@ -62,7 +62,7 @@ def _warn(message: str) -> None:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A call that was interrupted; what it ran is ended."""
+    """Work that a person interrupted. A call's environment is ended with it."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"Interrupted: {self}"]
