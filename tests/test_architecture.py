@@ -97,7 +97,7 @@ MAY = {
     ),
     "explore": (
         SIMULATED | {"labkit.billing", "labkit.errors", "labkit.show", "labkit.explore"},
-        {"IPython", "ipywidgets", "matplotlib", "numpy"},
+        {"IPython", "anywidget", "ipywidgets", "matplotlib", "numpy", "traitlets"},
     ),
     "cli": (None, {"rich"}),
 }
