@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--solutions", metavar="FOLDER", help="write the solved notebooks there, for teachers")
     add = commands.add_parser("lint", help="say what the lessons owe: anatomy, concepts, alt texts, links, spelling")
     add.add_argument("lessons", nargs="*", metavar="LESSON", help="only these")
+    _add_grade(commands.add_parser("grade", help="run students' notebooks and judge them, hidden checks included"))
     add = commands.add_parser("progress", help="a student's progress: where it is, exported, deleted")
     add.add_argument("--export", metavar="FILE", help="write it there, as .json or .csv; - prints JSON")
     add.add_argument("--delete", action="store_true", help="delete it for good")
@@ -97,6 +98,15 @@ def _add_run(add: argparse.ArgumentParser) -> None:
     add.add_argument("--jobs", type=int, metavar="N", help="so many at once (the number of processors)")
     add.add_argument("--strict", action="store_true", help="fail if a lesson takes longer than its budget")
     add.add_argument("--network", action="store_true", help="let the lessons reach other machines")
+
+
+def _add_grade(add: argparse.ArgumentParser) -> None:
+    add.add_argument("submissions", nargs="+", type=Path, metavar="NOTEBOOK", help="notebooks, or folders of them")
+    add.add_argument("--hidden", type=Path, metavar="FOLDER", help="hidden checks: a file LESSON.py for a lesson")
+    add.add_argument("--csv", metavar="FILE", help="write a line for each notebook there; - prints it alone")
+    add.add_argument("--feedback", type=Path, metavar="FOLDER", help="write a page for each student there")
+    add.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds that a cell may take (60)")
+    add.add_argument("--jobs", type=int, metavar="N", help="so many at once (the number of processors)")
 
 
 def _seconds(text: str) -> float:
@@ -231,6 +241,40 @@ def lint(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
+def grade(arguments: argparse.Namespace) -> int:
+    """Grades notebooks; 1 if one could not be run to its end."""
+    from rich.console import Console
+
+    from labkit.lesson import display
+    from labkit.lesson import grade as grading
+    from labkit.lesson.run import lessons_folder
+
+    alone = arguments.csv == "-"
+    console = Console(highlight=False, stderr=alone)
+    lessons = lessons_folder()
+    handed_in = grading.submissions(arguments.submissions, lessons)
+    with display.progress(console) as on_progress:
+        graded = grading.grade(
+            handed_in,
+            lessons,
+            hidden=arguments.hidden,
+            at_once=arguments.jobs or min(len(handed_in), os.cpu_count() or 1),
+            timeout_s=arguments.timeout,
+            on_progress=on_progress,
+        )
+    display.show_grades(graded, console)
+    if alone:
+        print(grading.as_csv(graded), end="")
+    elif arguments.csv:
+        _write(Path(arguments.csv), grading.as_csv(graded))
+    if arguments.feedback:
+        arguments.feedback.mkdir(parents=True, exist_ok=True)
+        for each in graded:
+            page = f"{each.submission.student}-{each.submission.lesson}.md"
+            _write(arguments.feedback / page, grading.feedback(each))
+    return 1 if any(each.problem for each in graded) else 0
+
+
 def progress(arguments: argparse.Namespace) -> int:
     """Says where a student's progress is and how much, exports it, or deletes it."""
     from labkit.lesson.progress import Progress
@@ -339,6 +383,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": lambda arguments: serve([]),
     "build": build,
     "lint": lint,
+    "grade": grade,
     "progress": progress,
     "docs": docs,
     "doctor": doctor,

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import psutil
 import pytest
 import requests
@@ -14,6 +15,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from labkit import Lab
+
+
+# The same examples in every run: what lands depends on no chance, and on no machine's speed.
+# `HYPOTHESIS_PROFILE=explore python -m pytest` looks for new ones.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

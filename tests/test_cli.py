@@ -62,7 +62,7 @@ def test_a_misspelt_command_names_the_nearest():
 
 
 def test_a_command_like_no_other_names_them_all():
-    assert "run, lab, serve, build, lint, progress, docs, doctor" in labkit("xyzzy").stderr
+    assert "run, lab, serve, build, lint, grade, progress, docs, doctor" in labkit("xyzzy").stderr
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan", "soon"])

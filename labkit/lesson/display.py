@@ -17,6 +17,8 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
+from labkit.lesson.exercises import Result
+from labkit.lesson.grade import Graded, by_exercise
 from labkit.lesson.report import Fact, Failure, Progress, Report
 from labkit.show import words
 
@@ -91,6 +93,24 @@ def show_proofs(reports: Sequence[Report], console: Console) -> None:
             _say(console, line)
         for line in proved(report) if report.proof else ():
             _say(console, line)
+
+
+def show_grades(graded: Sequence[Graded], console: Console) -> None:
+    """Prints a line for each notebook, and for each exercise how the class did."""
+    table = _table("Graded", "student", "lesson", "passed", "hidden", "problem")
+    for each in graded:
+        sums = [(each.passed(hidden=hidden), each.of(hidden=hidden)) for hidden in (False, True)]
+        counts = [f"{passed} of {of}" if of else NOTHING for passed, of in sums]
+        _row(table, each.submission.student, each.submission.lesson, *counts, _cut(each.problem) or NOTHING)
+    console.print()
+    console.print(table)
+    if len(graded) > 1:
+        results = [*map(str, Result)]
+        among = _table("By exercise", "exercise", *results)
+        for name, found in by_exercise(graded).items():
+            _row(among, name, *(str(found[result]) for result in results))
+        console.print()
+        console.print(among)
 
 
 def headline(report: Report) -> str:

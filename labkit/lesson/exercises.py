@@ -174,6 +174,10 @@ class Exercises:
         """How a function is written; see `names_used`."""
         return self._code("source", id, wrong, hints)
 
+    def hidden(self, id: str) -> Callable[[Check], Check]:  # noqa: A002
+        """What only `labkit grade` looks at, declared in a file of the teacher's; it needs no list of wrong answers."""
+        return self._code("hidden", id, {}, None)
+
     def answer(
         self,
         id: str,  # noqa: A002
@@ -203,7 +207,7 @@ class Exercises:
     def _add(self, exercise: Exercise) -> None:
         if exercise.id in self._known:
             raise LessonUnreadable(f"Exercise {exercise.id} is declared twice.")
-        if exercise.kind != "explain" and len(set(exercise.wrong.values())) < FEWEST_WRONG:
+        if exercise.kind not in ("explain", "hidden") and len(set(exercise.wrong.values())) < FEWEST_WRONG:
             raise LessonUnreadable(
                 f"Exercise {exercise.id} lists {len(exercise.wrong)} typical wrong answers; at least two are wanted, "
                 "with different diagnoses."

@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -57,6 +57,11 @@ OUTPUT_WAIT_S = 30
 FAREWELL_S = 3.0
 """How long what a lesson started may take to end by itself once the kernel is gone."""
 
+LENIENT = {
+    "allow_errors": True,
+    "interrupt_on_timeout": True,
+    "error_on_timeout": {"ename": "CellTimeout", "evalue": "It took too long.", "traceback": []},
+}  # fmt: skip
 OFFLINE = Path(__file__).with_name("offline")
 PROOF = "from labkit.notebook.proof import proof; proof(__import__('json').loads({cells!r}))"
 
@@ -155,11 +160,15 @@ def _only_notebook(folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How lessons are run: with blanks filled in, with the proof of their checks, without any network."""
+    """How lessons are run: with blanks filled in, with the proof of their checks, without any network.
+
+    `judge`: for some notebooks a last cell, which runs whatever the cells before it did; what they showed is forgotten.
+    """
 
     solved: bool = False
     prove: bool = False
     offline: bool = True
+    judge: Mapping[Path, str] = field(default_factory=dict)
 
 
 def run(
@@ -252,6 +261,10 @@ def _read(path: Path, options: Options) -> tuple[Any, Failure | None]:
             return _solved(path, options), None
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
+        if path in options.judge:
+            for cell in notebook.cells:
+                cell.update({"outputs": []} if cell.cell_type == "code" else {})
+            notebook.cells.append(nbformat.v4.new_code_cell(options.judge[path], id="judge"))
     except FileNotFoundError:
         return None, Failure("NotebookMissing", f"There is no file {path}.")
     except OSError as problem:
@@ -320,6 +333,7 @@ class _Lesson:
             notebook,
             km=self.manager,
             timeout_func=lambda cell: timeout_s,
+            **(LENIENT if path in options.judge else {}),
             iopub_timeout=OUTPUT_WAIT_S,
             resources={"metadata": {"path": str(path.resolve().parent)}},
             log=_quiet(),

@@ -112,13 +112,23 @@ class Workbook:
 
     def check(self, name: str, names: Mapping[str, Any]) -> Said:
         """Checks one exercise, or with an empty name all of the lesson. `names` is what the notebook defines."""
-        wanted = [self._exercise(name)] if name else list(self.exercises.values())
-        verdicts = [self._verdict(exercise, names) for exercise in wanted]
+        verdicts = self.verdicts(name, names)
         lines = [_line(v, hint=bool(self._steps(v.exercise, v.diagnosis))) for v in verdicts]
         if not name:
             passed = sum(v.result is Result.PASSED for v in verdicts)
             lines.append(f"{passed} of {words.count(len(verdicts), 'exercise')} passed.")
         return self._said("\n".join(lines), kind="checks", rows=[_row(v) for v in verdicts])
+
+    def verdicts(self, name: str, names: Mapping[str, Any]) -> list[Verdict]:
+        """What `check` finds."""
+        wanted = [self._exercise(name)] if name else list(self.exercises.values())
+        return [self._verdict(exercise, names) for exercise in wanted]
+
+    def answers_given(self) -> dict[str, str]:
+        """The last one to each exercise that is answered in words or numbers."""
+        said = (name for name, exercise in self.exercises.items() if exercise.kind in SAID)
+        tried = {name: self.progress_file.attempts(self._id(), name) for name in said}
+        return {name: attempts[-1].answer for name, attempts in tried.items() if attempts}
 
     def answer(self, name: str, text: str) -> Said:
         """Judges a number, a word or a sentence."""

@@ -111,7 +111,7 @@ json_values = st.recursive(
 def test_no_fact_that_a_notebook_may_hold_breaks_the_summary(facts):
     show([Report(LESSON, 1.0, 3, facts=tuple(facts), budget_s=2.0)], console := screen())
     show_proofs([Report(LESSON, 1.0, 3, facts=tuple(facts))], console)
-    assert "01-first: 3 cells" in said(console)
+    assert "3 cells in 1.0 s" in said(console)
 
 
 def test_a_failed_lesson_says_so_first():
