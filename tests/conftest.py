@@ -16,7 +16,6 @@ from botocore.credentials import Credentials
 
 from labkit import Lab
 
-
 # The same examples in every run: what lands depends on no chance, and on no machine's speed.
 # `HYPOTHESIS_PROFILE=explore python -m pytest` looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
