@@ -12,7 +12,7 @@ exercises = Exercises()
 
 exercises.explain(
     "orthogonal",
-    words=10,
+    words=8,
     hints={
         "start": [
             "Suppose one column still had a positive product with the residuals. What does the RSS do if its "
@@ -342,8 +342,9 @@ def price(house):
 
 
 def handler(event, context):
+    http = isinstance(event, dict) and "body" in event
     try:
-        found = json.loads(event["body"]) if "body" in event else event
+        found = json.loads(event["body"] or "") if http else event
         houses = found if isinstance(found, list) else [found]
         if not 1 <= len(houses) <= MOST:
             raise ValueError(f"found {{len(houses)}} houses; send 1 to {{MOST}}")
@@ -625,7 +626,7 @@ TEST_HEAD = """def test_one_house(call):
     hints={
         "passes-article": [
             "Which of the two calls above crashed? Your test has to make that one.",
-            'json.dumps({"input": [84, 3, 1]}): one pair of brackets.',
+            'json.dumps({"input": [84, 3, 1]}): one pair of brackets; and send it by `call`, not by `repaired`.',
         ],
         "passes-wrong-price": [
             "Status 200 with a wrong price is the worst answer of all. Look into the body.",
@@ -734,7 +735,7 @@ exercises.answer(
 
 exercises.explain(
     "squares",
-    words=10,
+    words=8,
     hints={
         "start": [
             "What did calculus need in section 1, and what kind of equations came out?",
