@@ -1,4 +1,4 @@
-"""The exercises of lesson 02: fits by products that must be zero, a walk downhill, and a service that refuses rubbish."""
+"""The exercises of lesson 02: products that must be zero, a walk downhill, a service that refuses rubbish."""
 
 import inspect
 import json
@@ -188,11 +188,11 @@ def _judge_fit(fit, features, y, where):
         reject("no-ones", f"{count} features gave {count} numbers; {count + 1} are wanted: where is the intercept?")
     said = f"{count} features give a list of {count + 1} numbers; found shape {found.shape}."
     require(found.shape == (count + 1,), "not-a-list", said)
-    X = np.column_stack([np.ones(len(y)), features])
-    reference = np.linalg.lstsq(X, y, rcond=None)[0]
+    columns = np.column_stack([np.ones(len(y)), features])
+    reference = np.linalg.lstsq(columns, y, rcond=None)[0]
     last = np.allclose(found, np.roll(reference, -1)) and not np.allclose(found, reference)
     require(not last, "order", "The intercept stands last; it is wanted first.")
-    share = abs(X.T @ (y - X @ found)) / (np.linalg.norm(X, axis=0) * np.linalg.norm(y))
+    share = abs(columns.T @ (y - columns @ found)) / (np.linalg.norm(columns, axis=0) * np.linalg.norm(y))
     worst = int(share.argmax())
     said = f"{where}: residuals times column {worst} is {share[worst]:.1g} of what it can be; it should be 0."
     require(share.max() < 1e-9, "not-orthogonal", said)
@@ -258,23 +258,25 @@ EARLY = """def descend(X, y, rate, steps):
 def check_descend(descend):
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        X = np.column_stack([np.ones(15), rng.normal(0.5, 1, size=(15, rng.integers(1, 4)))])
+        columns = np.column_stack([np.ones(15), rng.normal(0.5, 1, size=(15, rng.integers(1, 4)))])
         y = rng.normal(3, 2, size=15)
-        _judge_first_step(descend, X, y)
-        rate = 1 / np.linalg.eigvalsh(2 / 15 * X.T @ X).max()
+        _judge_first_step(descend, columns, y)
+        rate = 1 / np.linalg.eigvalsh(2 / 15 * columns.T @ columns).max()
         for steps in (2, 7, 40):
-            _judge_steps(descend, X, y, rate=rate, steps=steps)
+            _judge_steps(descend, columns, y, rate=rate, steps=steps)
 
 
-def _judge_first_step(descend, X, y):
-    rate, right = 0.01, 0.01 * 2 / len(y) * X.T @ y
-    given, target = X.copy(), y.copy()
+def _judge_first_step(descend, columns, y):
+    rate, right = 0.01, 0.01 * 2 / len(y) * columns.T @ y
+    given, target = columns.copy(), y.copy()
     found = np.asarray(descend(given, target, rate, 1), dtype=float)
-    same = np.array_equal(given, X) and np.array_equal(target, y)
+    same = np.array_equal(given, columns) and np.array_equal(target, y)
     require(same, "changes-input", "X or y is not the same after the call.")
-    said = f"X has {X.shape[1]} columns, so {X.shape[1]} coefficients are wanted; found shape {found.shape}."
+    said = (
+        f"X has {columns.shape[1]} columns, so {columns.shape[1]} coefficients are wanted; found shape {found.shape}."
+    )
     require(found.shape == right.shape, "shape", said)
-    best = np.linalg.lstsq(X, y, rcond=None)[0]
+    best = np.linalg.lstsq(columns, y, rcond=None)[0]
     require(not np.allclose(found, best), "solved", "One step of rate 0.01 lands on the minimum: that is no walk.")
     require(not np.allclose(found, -right), "uphill", "The first step goes up: RSS / n grows.")
     require(not np.allclose(found, right / 2), "half", "The first step is half as long as it should be.")
@@ -285,13 +287,13 @@ def _judge_first_step(descend, X, y):
     require(np.allclose(found, right, atol=1e-10), "not-there", said)
 
 
-def _judge_steps(descend, X, y, *, rate, steps):
+def _judge_steps(descend, columns, y, *, rate, steps):
     def law(count):
-        best = np.linalg.lstsq(X, y, rcond=None)[0]
-        shrink = np.eye(X.shape[1]) - rate * 2 / len(y) * X.T @ X
+        best = np.linalg.lstsq(columns, y, rcond=None)[0]
+        shrink = np.eye(columns.shape[1]) - rate * 2 / len(y) * columns.T @ columns
         return best - np.linalg.matrix_power(shrink, count) @ best
 
-    found, first = np.asarray(descend(X.copy(), y.copy(), rate, steps), dtype=float), law(1)
+    found, first = np.asarray(descend(columns.copy(), y.copy(), rate, steps), dtype=float), law(1)
     said = f"{steps} steps lead {steps} times as far as one: the gradient of the start is used again and again."
     require(not np.allclose(found, steps * first), "stale", said)
     require(not np.allclose(found, first), "one-step", f"{steps} steps lead no further than one.")
@@ -323,7 +325,7 @@ exercises.answer(
 
 # --- the service --------------------------------------------------------------------------------------------
 
-PRICE = '''%%function predict_price --include model.json
+PRICE = """%%function predict_price --include model.json
 import json
 import math
 
@@ -352,7 +354,7 @@ def handler(event, context):
     except ValueError as problem:
         status, answer = 400, {{"error": str(problem)}}
     return {{"statusCode": status, "body": json.dumps(answer)}}
-'''
+"""
 BELIEVES = """    return [house[name] for name in NAMES]"""
 CONVERTS = """    for name in NAMES:
         if name not in house:
@@ -421,12 +423,12 @@ AS_SENT = """    if not isinstance(house, dict):
             'Before you read it: if name not in house: raise ValueError(f"{name} is missing").',
         ],
         "text": [
-            "JSON has texts and numbers, and `\"84\"` is a text. Whoever sends it has a mistake worth knowing.",
+            'JSON has texts and numbers, and `"84"` is a text. Whoever sends it has a mistake worth knowing.',
             "Look at the type: type(value) in (int, float).",
         ],
         "nan": [
             "What is `float('nan') > 5`? And `float('nan') <= 5`?",
-            "Every comparison with NaN is False, so `not 0 <= value <= LARGEST` refuses it.",
+            "Both are False; NaN is in no range. So `not 0 <= value <= LARGEST` refuses it.",
         ],
         "out-of-range": ["One comparison does it, for NaN too: not 0 <= value <= LARGEST."],
         "true-counts": [
@@ -437,7 +439,7 @@ AS_SENT = """    if not isinstance(house, dict):
             "`name in house` fails for a number, and looks for a part of the word in a text.",
             "First of all: if not isinstance(house, dict): raise ValueError(...).",
         ],
-        "mute": ["Put the name into the text: f\"{name} is {value!r}; …\". Who reads it has to find it in their data."],
+        "mute": ['Put the name into the text: f"{name} is {value!r}; …". Who reads it has to find it in their data.'],
         "order": ["A JSON object has no order that you may rely on. Read by name: [house[name] for name in NAMES]."],
         "refuses-good": ["A house with an int and a house with floats are both good, and so is 0 baths."],
         "raises": ["Invoke it with one good house, and read the error's last line."],
