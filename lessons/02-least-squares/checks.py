@@ -24,6 +24,30 @@ exercises.explain(
 )
 
 
+def _short(problem, most=70):
+    said = str(problem)
+    return f"{said}." if len(said) <= most else f"{said[:most]}…"
+
+
+LIBRARIES = (
+    "sklearn",
+    "scipy",
+    "statsmodels",
+    "labkit",
+    "numpy.polyfit",
+    "numpy.polynomial",
+    "numpy.linalg.lstsq",
+    "numpy.linalg.pinv",
+    "numpy.linalg.qr",
+    "numpy.linalg.svd",
+)
+
+
+def _judge_own(function, what):
+    used = [name for name in sorted(names_used(function)) if name.startswith(LIBRARIES)]
+    require(not used, "library", f"It uses {used[:1]}, which fits for you. {what}")
+
+
 # --- two features -------------------------------------------------------------------------------------------
 
 TWO = """def two_features(u, v, y):
@@ -65,10 +89,12 @@ RIGHT_VV, RIGHT_Q = "v0 @ v0, v0 @ y0", "(uu * vy - uv * uy) / (uu * vv - uv**2)
             "Compare with the second equation above the cell: p (u·v) + q (v·v) = v·y.",
             "vv is v0 @ v0, and vy is v0 @ y0.",
         ],
+        "library": ["Leave the other lines as they were, and fill in the two blanks by hand."],
         "raises": ["The first blank is two numbers, separated by a comma."],
     },
 )
 def check_two_features(two_features):
+    _judge_own(two_features, "Two sums and Cramer's rule are all it takes.")
     for seed in range(50):
         rng = np.random.default_rng(seed)
         u, noise = rng.normal(3, 2, size=(2, 12))
@@ -114,18 +140,6 @@ ONES, GRAM, RIGHT, SOLVED = (
     "X.T @ y",
     "np.linalg.solve(A, c)",
 )
-LIBRARIES = (
-    "sklearn",
-    "scipy",
-    "statsmodels",
-    "labkit",
-    "numpy.polyfit",
-    "numpy.polynomial",
-    "numpy.linalg.lstsq",
-    "numpy.linalg.pinv",
-    "numpy.linalg.qr",
-    "numpy.linalg.svd",
-)
 
 
 @exercises.differential(
@@ -163,8 +177,7 @@ LIBRARIES = (
     },
 )
 def check_fit(fit):
-    used = [name for name in sorted(names_used(fit)) if name.startswith(LIBRARIES)]
-    require(not used, "library", f"`fit` uses {used[:1]}: that fits for you. Write the normal equations yourself.")
+    _judge_own(fit, "Write the normal equations yourself.")
     for seed in range(50):
         rng = np.random.default_rng(seed)
         features = rng.normal(1, 2, size=(rng.integers(12, 30), rng.integers(1, 6)))
@@ -180,7 +193,7 @@ def _judge_fit(fit, features, y, where):
         reject("shapes", f"The equations cannot be solved: {problem}.")
     except ValueError as problem:
         diagnosis = "shapes" if "solve" in str(problem) else "raises"
-        reject(diagnosis, f"The shapes do not fit together: {str(problem)[:70]}.")
+        reject(diagnosis, f"The shapes do not fit together: {_short(problem)}")
     same = np.array_equal(given, features) and np.array_equal(target, y)
     require(same, "changes-input", "The data are not the same after the call: `fit` writes into what it was given.")
     count = features.shape[1]
@@ -441,16 +454,18 @@ AS_SENT = """    if not isinstance(house, dict):
         ],
         "mute": ['Put the name into the text: f"{name} is {value!r}; …". Who reads it has to find it in their data.'],
         "order": ["A JSON object has no order that you may rely on. Read by name: [house[name] for name in NAMES]."],
+        "wrong-price": ["Return the numbers as they came: no rounding, no int, no default for what is missing."],
         "refuses-good": ["A house with an int and a house with floats are both good, and so is 0 baths."],
         "raises": ["Invoke it with one good house, and read the error's last line."],
     },
 )
 def check_predict_price(predict_price, numbers):
     house = {"area": 84, "bedrooms": 3, "baths": 1}
-    other = {"baths": 2.0, "bedrooms": 0, "area": 120.5}  # another order, another kind of number
+    other = {"area": 120.5, "bedrooms": 0, "baths": 2.0}
     wanted = [_price(numbers, one) for one in (house, other)]
-    _judge_good(predict_price, house, wanted[:1])
-    _judge_good(predict_price, [house, other], wanted)
+    _judge_good(predict_price, house, wanted[:1], "wrong-price")
+    _judge_good(predict_price, [house, other], wanted, "wrong-price")
+    _judge_good(predict_price, dict(reversed(other.items())), wanted[1:], "order")
     no_baths = {"area": 84, "bedrooms": 3}
     _judge_refused(predict_price, no_baths, "missing-key", "baths")
     _judge_refused(predict_price, [house, {"bedrooms": 3, "baths": 1}], "missing-key", "area")
@@ -470,16 +485,15 @@ def _price(numbers, house):
     return numbers["intercept"] + sum(b * house[name] for name, b in numbers["coefficients"].items())
 
 
-def _judge_good(function, event, wanted):
+def _judge_good(function, event, wanted, diagnosis):
     outcome = function.invoke(event)
     if outcome.error is not None:
-        reject("raises", f"A good house fails: {outcome.error.error_type}: {outcome.error.message[:80]}.")
+        reject("raises", f"A good house fails: {outcome.error.error_type}: {_short(outcome.error.message)}")
     status, answer = _answer(outcome)
     require(status == 200, "refuses-good", f"{event} is good, and is answered {status}: {answer.get('error')}.")
     found = answer.get("prices")
     if np.shape(found) != (len(wanted),) or not np.allclose(found, wanted):
-        diagnosis = "order" if isinstance(event, list) else "wrong-price"
-        said = " The second house names its fields in another order." if isinstance(event, list) else ""
+        said = " The same fields, sent in another order, are another house." if diagnosis == "order" else ""
         reject(diagnosis, f"{event}: found {found}, expected {[round(w, 3) for w in wanted]}.{said}")
 
 
@@ -497,12 +511,15 @@ def _judge_refused(function, event, diagnosis, name):
 
 
 def _answer(outcome):
-    payload = outcome.payload if isinstance(outcome.payload, dict) else {}
+    """Status and content of an answer; `body` is text that holds JSON, as behind a URL."""
+    payload = outcome.payload
+    if not isinstance(payload, dict) or not {"statusCode", "body"} <= set(payload):
+        reject("no-status", f"The answer is {_short(payload, 40)} An object with statusCode and body is wanted.")
     try:
-        answer = json.loads(payload.get("body", "{}"))
+        answer = json.loads(payload["body"])
     except (TypeError, ValueError):
-        answer = {}
-    return payload.get("statusCode"), answer if isinstance(answer, dict) else {}
+        reject("body", f"The body is {_short(repr(payload['body']), 40)} JSON as text is wanted: json.dumps(...).")
+    return payload["statusCode"], answer if isinstance(answer, dict) else {}
 
 
 # --- the repair shop ----------------------------------------------------------------------------------------
@@ -585,14 +602,15 @@ def check_repaired(repaired, numbers):
     said = f"A table of three houses: status {status}, found {found}; expected {np.round(wanted, 3).tolist()}."
     require(right, "table-broken", said)
     for rubbish in ([84, 3], [[84, 3, 1], [120, 4]], ["a", "b", "c"], [], None):
-        status, _ = _answer(_called(repaired, rubbish, "no-400", f"The input {rubbish}"))
+        payload = _called(repaired, rubbish, "no-400", f"The input {rubbish}").payload
+        status = payload.get("statusCode") if isinstance(payload, dict) else None
         require(status == 400, "no-400", f"The input {rubbish} is answered with status {status}; it should be 400.")
 
 
 def _judge_one_row(function, row, wanted):
     outcome = function.invoke({"body": json.dumps({"input": row})})
     if outcome.error is not None:
-        said = f"One house fails: {outcome.error.error_type}: {outcome.error.message[:70]}."
+        said = f"One house fails: {outcome.error.error_type}: {_short(outcome.error.message)}"
         reject("sideways" if "matmul" in outcome.error.message else "still-crashes", said)
     status, answer = _answer(outcome)
     require(status == 200, "refuses-one", f"One house is answered with status {status}; it should be 200.")
@@ -605,7 +623,7 @@ def _judge_one_row(function, row, wanted):
 def _called(function, data, diagnosis, what):
     outcome = function.invoke({"body": json.dumps({"input": data})})
     if outcome.error is not None:
-        reject(diagnosis, f"{what} fails: {outcome.error.error_type}: {outcome.error.message[:70]}.")
+        reject(diagnosis, f"{what} fails: {outcome.error.error_type}: {_short(outcome.error.message)}")
     return outcome
 
 
@@ -653,7 +671,7 @@ def check_test_one_house(test_one_house, numbers):
     test = inspect.unwrap(test_one_house)  # a test returns nothing, and that is right
     for name, call in (("a repaired handler", _good(numbers)), ("one that rounds to 9 digits", _good(numbers, 9))):
         problem = _failure(test, call)
-        require(problem is None, "fails-good", f"Your test refuses {name}: {problem}.")
+        require(problem is None, "fails-good", f"Your test refuses {name}, though its answer is right: {problem}.")
     returned = _returned(test, _good(numbers))
     broken = {
         "passes-article": ("the article's handler, which fails with one house", _article(numbers)),
