@@ -187,16 +187,15 @@ def check_fit(fit):
 
 def _judge_fit(fit, features, y, where):
     given, target = features.copy(), y.copy()
+    count = features.shape[1]
     try:
         found = np.asarray(fit(given, target), dtype=float)
-    except np.linalg.LinAlgError as problem:
-        reject("shapes", f"The equations cannot be solved: {problem}.")
-    except ValueError as problem:
-        diagnosis = "shapes" if "solve" in str(problem) else "raises"
-        reject(diagnosis, f"The shapes do not fit together: {_short(problem)}")
+    except (ValueError, np.linalg.LinAlgError) as problem:
+        solving = isinstance(problem, np.linalg.LinAlgError) or "solve" in str(problem)
+        said = f"With {count} features, A has to be {count + 1} by {count + 1}, and c a list of {count + 1} numbers"
+        reject("shapes" if solving else "raises", f"{said}; numpy says: {_short(problem, 50)}")
     same = np.array_equal(given, features) and np.array_equal(target, y)
     require(same, "changes-input", "The data are not the same after the call: `fit` writes into what it was given.")
-    count = features.shape[1]
     if found.shape == (count,):
         reject("no-ones", f"{count} features gave {count} numbers; {count + 1} are wanted: where is the intercept?")
     said = f"{count} features give a list of {count + 1} numbers; found shape {found.shape}."
@@ -650,7 +649,8 @@ TEST_HEAD = """def test_one_house(call):
         ],
         "passes-wrong-price": [
             "Status 200 with a wrong price is the worst answer of all. Look into the body.",
-            'json.loads(answer["body"])["prediction"] is a list; np.allclose compares it with [expected].',
+            '[found] = json.loads(answer["body"])["prediction"] takes the one price out of the list.',
+            "Then compare it: assert np.isclose(found, expected).",
         ],
         "passes-two": [
             "np.allclose([308, 308], [308]) is True: numpy repeats the shorter list.",
@@ -662,7 +662,7 @@ TEST_HEAD = """def test_one_house(call):
         ],
         "fails-good": [
             "Run it by hand: test_one_house(lambda event: repaired.invoke(event).payload). What does it say?",
-            "Compare floats with np.allclose, and with `expected`.",
+            "Compare floats with np.isclose, and with `expected`.",
         ],
         "no-assert": ["A test says no by raising: `assert condition`. What it returns, nobody looks at."],
     },
