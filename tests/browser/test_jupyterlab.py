@@ -133,7 +133,7 @@ def test_the_cold_start_figure_is_drawn_and_says_in_words_what_it_shows(lesson):
     image = lesson.cell("%coldstart").locator(FIGURE).first
     assert image.is_visible()
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")
-    assert re.search(r"cold.*predict_json [\d.,]+ m?s.*predict_pickle [\d.,]+ m?s", image.get_attribute("alt"))
+    assert re.search(r"cold.*predict_json [\d.,]+ m?s", image.get_attribute("alt"))
 
 
 def test_no_output_is_wider_than_its_place(lesson):
