@@ -277,7 +277,9 @@ def _irls(r="z + (y - p) / w", fit="X * root[:, None], r * root", se="np.sqrt(np
 )
 def check_irls(my_irls):
     """Optimality, then the reference, then standard errors, on 12 generated problems and 1 to 4 features."""
-    banned = [name for name in names_used(my_irls) if name.startswith(("sklearn", "labkit", "scipy", "statsmodels"))]
+    banned = [
+        name for name in names_used(my_irls) if name.startswith(("sklearn", "labkit", "scipy.optimize", "statsmodels"))
+    ]
     require(not banned, "library", f"`my_irls` uses {', '.join(sorted(banned)[:1])}; derive it yourself.")
     for seed in range(12):
         X, y = problem(100 + seed, n=200, features=1 + seed % 4)
@@ -355,6 +357,10 @@ def _softmax(powers="np.exp(Z - Z.max(axis=1, keepdims=True))", total="powers.su
     "softmax",
     wrong={
         _softmax(powers="np.exp(Z)"): "overflow",
+        "def softmax(Z):\n    Z -= Z.max(axis=1, keepdims=True)\n"
+        "    return np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)\n\n\n"
+        "def softmax_step(B, X, Y):\n"
+        "    return B + np.linalg.solve(X.T @ X / 2, X.T @ (Y - softmax(X @ B)))\n": "mutates",
         _softmax(total="powers.sum()"): "rows",
         _softmax(powers="np.exp(Z - Z.max(axis=0))"): "columns",
         _softmax(g="X.T @ (P - Y)"): "downhill",
@@ -364,6 +370,7 @@ def _softmax(powers="np.exp(Z - Z.max(axis=1, keepdims=True))", total="powers.su
     hints={
         "start": ["softmax: subtract the largest score of each row (axis=1, keepdims=True), then exp, then divide."],
         "overflow": ["Which number can you subtract from all scores of a row without changing P?", "Its largest one."],
+        "mutates": ["`Z -= …` works on the caller's array. `Z = Z - …` makes a new one."],
         "rows": ["Each row is a customer: sum over axis=1, and keep the dimension for the division."],
         "columns": ["axis=0 runs down a column, over customers. Classes stand side by side: axis=1."],
         "downhill": ["As before: observed minus predicted, Y - P."],
@@ -377,7 +384,11 @@ def check_softmax(softmax, softmax_step):
     Z = rng.normal(scale=2, size=(7, 3))
     true = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
     with np.errstate(all="ignore"):
-        _probabilities(np.asarray(softmax(Z.copy())), true)
+        given = Z.copy()
+        _probabilities(np.asarray(softmax(given)), true)
+        require(
+            np.array_equal(given, Z), "mutates", "`softmax` changes the Z that it gets: write Z - ..., not Z -= ..."
+        )
         shifted = Z + rng.normal(scale=500, size=(7, 1))
         far = np.asarray(softmax(shifted))
         told = f"With scores such as {shifted.max():.0f} softmax gives {far.max()}."
@@ -516,8 +527,9 @@ def check_buy(will_buy):
     _same(_body(will_buy.invoke([ADA, OLD]), 200, "a list of two", "raises"), [ADA, OLD], model, 0.2)
     _same(_body(will_buy.invoke({"body": json.dumps(OLD)}), 200, "an HTTP request", "raises"), [OLD], model, 0.2)
     _rubbish(will_buy)
-    far = {**ADA, "age": 1e6}
-    _same(_body(will_buy.invoke(far), 200, "a customer of age 1e6", "overflow"), [far], model, 0.2)
+    for name in ("age", "income"):
+        far = {**ADA, name: 1e6}
+        _same(_body(will_buy.invoke(far), 200, f"a customer with {name} 1e6", "overflow"), [far], model, 0.2)
     _threshold(will_buy, model)
 
 
@@ -552,7 +564,7 @@ def _same(found, customers, model, threshold):
         p = _expected(customer, model)
         told = f"For {customer}: found {answer.get('probability')}, expected the probability {p:.6f}."
         require(abs(answer.get("probability", math.nan) - p) < 1e-6, "probability", told)
-        if answer.get("offer") is not (p >= threshold):
+        if answer.get("offer") != (p >= threshold):
             near = "turned" if threshold == 0.2 else "fixed"
             told = f"p = {p:.3f} with THRESHOLD={threshold}: expected offer={p >= threshold}"
             reject(near, f"{told}, found {answer.get('offer')}.")
@@ -706,3 +718,25 @@ def _refuses(careful, customer, outside, diagnosis="answers"):
 
 def _clamped(customer):
     return {n: min(max(customer[n], low), high) for n, (low, high) in _model()["ranges"].items()}
+
+
+# --- the exit ticket ----------------------------------------------------------------------------------------
+
+exercises.answer(
+    "ticket",
+    decimals=2,
+    wrong={
+        "0.60": "e^1.1 = 3.0 multiplies the odds, not the probability.",
+        "0.75": "These are the new odds, 0.25 · 3.0. Which probability has these odds?",
+        "1.30": "A probability above 1: 1.1 is added to the score, not to the probability.",
+        "0.22": "1.1 is no factor of the probability; it is added to the log-odds.",
+    },
+    hints={
+        "start": ["Three steps: from 0.20 to the odds, multiply by e^1.1, back to a probability."],
+        "0.60": ["The odds of 0.20 are 0.20 / 0.80 = 0.25.", "0.25 · 3.0 = 0.75 are the new odds."],
+        "0.75": ["p = odds / (1 + odds)."],
+        "1.30": ["The score of 0.20 is log(0.25) = -1.39.", "σ(-1.39 + 1.1)."],
+        "0.22": ["The score of 0.20 is log(0.25) = -1.39.", "σ(-1.39 + 1.1)."],
+        "wrong": ["odds = 0.20 / 0.80", "times e^1.1, then odds / (1 + odds)"],
+    },
+)
