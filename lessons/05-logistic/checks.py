@@ -625,13 +625,13 @@ def _rubbish(will_buy):
 def _threshold(will_buy, model):
     client = will_buy.lab.boto3("lambda")
     before = dict(will_buy.variables).get("THRESHOLD", "0.2")
-    for threshold in (0.9, 0.05):
-        _set(client, threshold)
-        try:
-            found = _body(will_buy.invoke([ADA, OLD]), 200, f"THRESHOLD={threshold}", "fixed")
-        finally:
-            _set(client, before)
-        _same(found, [ADA, OLD], model, threshold)
+    other = 0.9
+    _set(client, other)
+    try:
+        found = _body(will_buy.invoke([ADA, OLD]), 200, f"THRESHOLD={other}", "fixed")
+    finally:
+        _set(client, before)
+    _same(found, [ADA, OLD], model, other)
 
 
 def _set(client, threshold):
