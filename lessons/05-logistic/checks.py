@@ -60,8 +60,22 @@ exercises.answer(
 
 # --- sections 3 and 4 ---------------------------------------------------------------------------------------
 
-exercises.explain("odds", words=10, hints={"start": ["Look at the column `times as probable`: which row is near 2.4?"]})
-exercises.explain("question", words=8, hints={"start": ["Which function has its maximum at those coefficients?"]})
+exercises.explain(
+    "odds",
+    words=10,
+    hints={
+        "start": ["Look at the column `times as probable`: which row is near 2.4?"],
+        "too-short": ["Two parts are asked: for whom is it nearly right, and why is it wrong for the others?"],
+    },
+)
+exercises.explain(
+    "question",
+    words=8,
+    hints={
+        "start": ["Which function has its maximum at those coefficients?"],
+        "too-short": ["Say what is maximised, and what that does to large coefficients."],
+    },
+)
 
 # --- section 6: the log loss --------------------------------------------------------------------------------
 
