@@ -25,7 +25,7 @@ def numbers_of(found, count, what):
     try:
         values = np.array([float(v) for v in found])
     except (TypeError, ValueError):
-        reject("shape", f"Found {type(found).__name__}; {count} plain numbers are wanted: {what}.")
+        reject("shape", f"Found {found!r:.60}; {count} plain numbers are wanted: {what}.")
     require(len(values) == count, "shape", f"Found {len(values)} numbers; {count} are wanted: {what}.")
     return values
 
@@ -104,17 +104,17 @@ def _ridge(Z, y, alpha):
     return b, level - centre @ b
 
 
-def _crossed(X, y, folds, alpha, *, scale="kept", serve="kept", train="kept", ddof=0):
+def _crossed(X, y, folds, alpha, *, scale="kept", serve="kept", train="kept", ddof=0, axis=0, start_times=1):
     """Cross-validated predictions, right ones or with a known mistake."""
     predicted = np.full(len(y), np.nan)
     for k in range(folds):
         out = np.arange(len(y)) % folds == k
         rows = {"kept": ~out, "all": np.ones(len(y), bool), "hidden": out}
         learn, fits = X[rows.get(scale, ~out)], rows[train]
-        mean, sd = (0.0, 1.0) if scale == "none" else (learn.mean(axis=0), learn.std(axis=0, ddof=ddof))
+        mean, sd = (0.0, 1.0) if scale == "none" else (learn.mean(axis=axis), learn.std(axis=axis, ddof=ddof))
         own_mean, own_sd = (X[out].mean(axis=0), X[out].std(axis=0)) if serve == "own" else (mean, sd)
         b, start = _ridge((X[fits] - mean) / sd, y[fits], alpha)
-        predicted[out] = (X[out] - own_mean) / own_sd @ b + start
+        predicted[out] = (X[out] - own_mean) / own_sd @ b + start_times * start
     return predicted
 
 
@@ -122,6 +122,16 @@ def _table(seed, n=40, p=3):
     rng = np.random.default_rng(seed)
     X = np.exp(rng.normal(size=(n, p))) * [1, 10, 100]
     return X, X @ [1, 0.2, -0.01] + rng.normal(size=n)
+
+
+def _blind(cross_predict, X, y):
+    """Whether row 0 is predicted although row 5, hidden with it, is not known."""
+    unknown = X.copy()
+    unknown[5] = np.nan
+    try:
+        return np.isfinite(cross_predict(unknown, y, 5, 3.0)[0])
+    except (ValueError, np.linalg.LinAlgError):  # a library that refuses nan in the other folds
+        return True
 
 
 @exercises.property(
@@ -141,6 +151,16 @@ def _table(seed, n=40, p=3):
             lines="""        b, start = ridge_fit(X[~out], y[~out], alpha)
         predicted[out] = X[out] @ b + start"""
         ): "no-scale",
+        CROSS.format(
+            lines="""        mean, sd = X[~out].mean(), X[~out].std()
+        b, start = ridge_fit((X[~out] - mean) / sd, y[~out], alpha)
+        predicted[out] = (X[out] - mean) / sd @ b + start"""
+        ): "axis",
+        CROSS.format(
+            lines="""        mean, sd = X[~out].mean(axis=0), X[~out].std(axis=0)
+        b, start = ridge_fit((X[~out] - mean) / sd, y[~out], alpha)
+        predicted[out] = (X[out] - mean) / sd @ b"""
+        ): "no-start",
         CROSS.format(
             lines="""        mean, sd = X[~out].mean(axis=0), X[~out].std(axis=0)
         b, start = ridge_fit((X - mean) / sd, y, alpha)
@@ -169,6 +189,9 @@ def _table(seed, n=40, p=3):
             "The scale that was learned from X[~out] is applied to X[out] as well.",
         ],
         "no-scale": ["Scaling itself is right, and ridge needs it. Only its mean and sd must come from X[~out]."],
+        "axis": ["X[~out].mean(axis=0) has one number for each column."],
+        "no-start": ["ridge_fit returns two things: a prediction is Z @ b + start."],
+        "differs": ["Three lines are wanted: the scale of X[~out]; a fit of X[~out], scaled; a prediction of X[out], scaled."],
         "fits-hidden": ["ridge_fit gets X[~out] and y[~out], scaled."],
         "wrong-rows": ["`out` marks the hidden rows, `~out` all others."],
         "unscaled-hidden": ["The coefficients are those of scaled columns. What must be done to X[out] first?"],
@@ -196,7 +219,9 @@ def check_cross_predict(cross_predict):
                 _crossed(X, y, 5, 3.0, serve="own"),
                 "The hidden rows are scaled by their own mean and sd; they must get those of the rows of the fit.",
             ),
-            "no-scale": (_crossed(X, y, 5, 3.0, scale="none"), "Nothing is scaled any more. That avoids the leak and the scale."),
+            "no-scale": (_crossed(X, y, 5, 3.0, scale="none"), "Nothing is scaled any more: that avoids the leak and the scale, too."),
+            "axis": (_crossed(X, y, 5, 3.0, axis=None), "One mean and one sd for the whole table: axis=0 gives one of each column."),
+            "no-start": (_crossed(X, y, 5, 3.0, start_times=0), "The intercept `start` is missing from the predictions."),
             "fits-hidden": (
                 _crossed(X, y, 5, 3.0, train="all"),
                 "The scale is right, but the fit has seen the hidden rows: ridge_fit gets all of X and y.",
@@ -223,6 +248,12 @@ def check_cross_predict(cross_predict):
             f"Rows {k} and {5 + k} are hidden together. I changed row {5 + k}, and the prediction of row {k} moved by "
             f"{moved:.2g}: something of the fit or the scale has seen it.",
         )
+    require(
+        _blind(cross_predict, X, y),
+        "leak",
+        "Rows 0 and 5 are hidden together. I made row 5 unknown (nan), and row 0 became nan, too: the mean or the sd "
+        "has seen row 5.",
+    )
     for seed in range(2, 12):
         X, y = _table(seed, n=33 + seed)
         folds, alpha = 2 + seed % 4, 10.0 ** (seed % 3 - 1)
@@ -294,7 +325,10 @@ def _interval(X, y, x0, level, *, divide=None, law=None, tail="two"):
         _interval_code(one="t * s * (1 + np.sqrt(a @ a))"): "adds",
         _interval_code(mean="t * s * (a @ a)", one="t * s * (1 + a @ a)"): "no-root",
         _interval_code(s="r @ r / (n - p)"): "variance",
+        _interval_code(t="stats.t.ppf(0.975, n - p)"): "fixed-level",
+        _interval_code(t="stats.t.ppf((1 + level) / 2, n - 1)"): "df",
         _interval_code(back="a @ y, half_one, half_mean"): "order",
+        _interval_code(back="a @ y, (a @ y - half_mean, a @ y + half_mean), (a @ y - half_one, a @ y + half_one)"): "shape",
         _interval_code(mean="s * np.sqrt(a @ a)", one="s * np.sqrt(1 + a @ a)"): "no-t",
     },
     hints={
@@ -311,6 +345,10 @@ def _interval(X, y, x0, level, *, divide=None, law=None, tail="two"):
         "no-root": ["a @ a is the share of a variance. What is wanted is a standard deviation."],
         "variance": ["s has the unit of y. Which unit has r @ r?"],
         "order": ["Mean first, then one new observation."],
+        "fixed-level": ["`level` is an argument: (1 + level) / 2 is 0.975 for 0.95 only."],
+        "df": ["The same n − p as in s."],
+        "shape": ["A half width is one number: t · s · √(…)."],
+        "differs": ["Is s from step 2, t from the level and n − p, and a·a under the root?"],
         "no-t": ["s√(a·a) is a standard error. How many of them make 95 %?"],
     },
 )
@@ -344,6 +382,8 @@ def _interval_mistake(found, right, problem):
     t = stats.t.ppf((1 + level) / 2, n - p)
     share = mean / np.sqrt(one**2 - mean**2)  # √(a·a)
     s = mean / share / t
+    at_95 = stats.t.ppf(0.975, n - p)
+    other_df, df_2 = (stats.t.ppf((1 + level) / 2, n - k) for k in (1, 2))
     wide = f"the half width for the mean is {found[1]:.4g}, expected {mean:.4g}"
     diagnose(
         found,
@@ -356,6 +396,9 @@ def _interval_mistake(found, right, problem):
             "adds": ([estimate, mean, t * s + mean], "The wider half width is s plus the narrow one: standard deviations do not add up."),
             "no-root": ([estimate, t * s * share**2, t * s * (1 + share**2)], f"{wide}: a root is missing over a·a."),
             "variance": (right * [1, s, s], f"{wide}: it is too large by a factor s. Is your s a variance?"),
+            "fixed-level": (right * [1, at_95 / t, at_95 / t], f"{wide}: that is 95 %, but the level is {level}."),
+            "df": (right * [1, other_df / t, other_df / t], f"{wide}: t has the wrong degrees of freedom; {n} rows, {p} spent."),
+            "df-2": (right * [1, df_2 / t, df_2 / t], f"{wide}: t has n − 2 degrees of freedom; here p is {p}."),
             "order": ([estimate, one, mean], "The two half widths have changed places: the mean comes first."),
             "no-t": (right / [1, t, t], f"{wide}: it is one standard error, whatever the level."),
         },
@@ -414,6 +457,13 @@ def _path(X, y, alphas, *, h="right", root=True, times=1.0, power=1):
         _path_code(error="np.mean((e / (1 - h)) ** 2)"): "no-root",
         _path_code(error="np.sqrt(np.mean((e / (1 - h.mean())) ** 2))"): "average",
         _path_code(error="np.sqrt(np.mean(e ** 2 / (1 - h)))"): "half",
+        _path_code(error="np.sqrt(np.sum((e / (1 - h)) ** 2))"): "sum",
+        _path_code(h="1 / n + Xc @ A"): "whole-matrix",
+        """def ridge_path(X, y, alphas):
+    from sklearn.linear_model import Ridge
+    coefs = np.array([Ridge(alpha=a).fit(X, y).coef_ for a in alphas])
+    return coefs, np.ones(len(alphas))
+""": "library",
         _path_code(centred="X, y"): "not-centred",
     },
     hints={
@@ -426,6 +476,10 @@ def _path(X, y, alphas, *, h="right", root=True, times=1.0, power=1):
         "penalty": ["The diagonal gets α itself; √α stands in the augmented rows."],
         "penalty-n": ["Some books divide the sum of squares by n. Here it is ‖y − Xb‖² + α‖b‖²."],
         "no-root": ["Root of the mean square."],
+        "sum": ["The mean over the rows, then the root."],
+        "whole-matrix": ["The leverages are the diagonal only: (Xc * A.T).sum(axis=1), or np.diag(Xc @ A)."],
+        "library": ["Four steps, one line each: A is in section 5."],
+        "differs": ["Look at e (step 2) and h (step 3) for one α: the mean of h is at most (p + 1)/n."],
         "average": ["Each row has a leverage of its own: keep the vector h."],
         "half": ["(e / (1 - h)) ** 2: square the quotient, not only e."],
         "not-centred": ["Keep the line with X.mean and y.mean: without it ridge shrinks the intercept."],
@@ -475,9 +529,12 @@ def _path_mistake(coefs, errors, X, y, alphas):
     require(
         not close(errors[0], np.sqrt(np.mean(e**2 / (1 - h)))), "half", f"{said}: the division by 1 − h is not squared with e."
     )
+    full = np.mean((e[None, :] / (1 - 1 / n - (X - X.mean(0)) @ A)) ** 2) ** 0.5
+    require(not close(errors[0], full), "whole-matrix", f"{said}: h is a whole matrix; only its diagonal is leverage.")
     diagnose(
         errors,
         {
+            "sum": (wanted_errors * np.sqrt(n), f"{said}: that is the root of the sum, not of the mean."),
             "fitted-rows": (_path(X, y, alphas, h="none")[1], f"{said}: that is the error of the rows that were fitted."),
             "no-mean": (_path(X, y, alphas, h="no-mean")[1], f"{said}: the leverage 1/n of the intercept is missing."),
             "no-root": (_path(X, y, alphas, root=False)[1], f"{said}: that is the mean square, without its root."),
@@ -744,6 +801,11 @@ def _slope(x, y, level, *, start=True, law="t", divide=2, tail="two"):
         _calibration_code(t="stats.t.ppf((1 + 0.95) / 2, len(y) - 2)"): "fixed-level",
         _calibration_code(spent="0"): "divides-by-n",
         _calibration_code(j="0"): "intercept",
+        """def calibration(predicted, came, level=0.95):
+    line = stats.linregress(np.log10(predicted), np.log10(came))
+    half = stats.t.ppf((1 + level) / 2, len(came) - 2) * line.stderr
+    return line.slope, line.slope - half, line.slope + half
+""": "library",
         _calibration_code(t="1.0"): "no-t",
     },
     hints={
@@ -755,6 +817,9 @@ def _slope(x, y, level, *, start=True, law="t", divide=2, tail="two"):
         "normal-point": ["s is estimated: stats.t with n − 2 degrees of freedom."],
         "fixed-level": ["`level` is an argument: use it in t."],
         "divides-by-n": ["Start and slope are two parameters: n − 2."],
+        "library": ["`fit` of section 1 is yours, and does steps 1 and 2."],
+        "one-sample": ["A slope is a parameter, not a new observation: no 1 under the root."],
+        "differs": ["Print A[1] @ y: it must be np.polyfit(np.log10(predicted), np.log10(came), 1)[0]."],
         "intercept": ["Row 0 of A belongs to the start, row 1 to the slope."],
         "no-t": ["That is ± one standard error. How many for this level?"],
     },
@@ -799,6 +864,10 @@ def _calibration_mistake(found, right, x, y, level):
             "one-sided": (_slope(x, y, level, tail="one"), f"{ends}: an interval can miss on two sides."),
             "divides-by-n": (around(t * root), f"{ends}: s divides by n; two parameters are spent."),
             "no-t": (around(1.0), f"{ends}: that is one standard error on each side."),
+            "one-sample": (
+                around(t * np.sqrt(1 + 1 / ((x - x.mean()) @ (x - x.mean()))) * np.linalg.norm(x - x.mean())),
+                f"{ends}: that is a prediction interval; a slope is a parameter.",
+            ),
             "order": ([slope, right[2], right[1]], "The two ends have changed places: the lower one comes first."),
             "half": ([slope, half, half], "The ends of the interval are wanted, not its half width: slope − half, slope + half."),
         },
