@@ -22,12 +22,13 @@ def diagnose(found, variants):
 
 def numbers_of(found, count, what):
     """The result as floats; rejected if it is not so many numbers."""
-    try:
-        values = np.array([float(v) for v in found])
-    except (TypeError, ValueError):
-        reject("shape", f"Found {found!r:.60}; {count} plain numbers are wanted: {what}.")
-    require(len(values) == count, "shape", f"Found {len(values)} numbers; {count} are wanted: {what}.")
-    return values
+    wanted = f"{count} plain numbers are wanted: {what}"
+    require(isinstance(found, tuple | list | np.ndarray), "shape", f"Found a {type(found).__name__}; {wanted}.")
+    require(len(found) == count, "shape", f"Found {len(found)} things; {wanted}.")
+    for place, value in enumerate(found, 1):
+        kind = type(value).__name__
+        require(np.size(value) == 1, "shape", f"Number {place} is no number but {kind} of size {np.size(value)}; {wanted}.")
+    return np.array([float(np.ravel(value)[0]) for value in found])
 
 
 # --- section 1 and 2 ----------------------------------------------------------------------------------------
@@ -277,7 +278,7 @@ def own(function, name):
     except (OSError, TypeError):  # its source is not there to read
         return
     banned = sorted(u for u in used if u.startswith(LIBRARIES))
-    require(not banned, "library", f"`{name}` uses {banned[:1]}; the four steps are yours to write.")
+    require(not banned, "library", f"`{name}` uses {', '.join(banned[:1])}; the four steps are yours to write.")
 
 
 INTERVAL = """def interval(X, y, x0, level):
@@ -388,8 +389,8 @@ def _interval_mistake(found, right, problem):
     diagnose(
         found,
         {
-            "divides-by-n": (_interval(X, y, x0, level, divide=n), f"{wide}: your s divides by n = {n} rows, of which {p} are spent."),
-            "one-parameter": (_interval(X, y, x0, level, divide=n - 1), f"{wide}: your s divides by n − 1, but {p} parameters are spent."),
+            "divides-by-n": (_interval(X, y, x0, level, divide=n), f"{wide}: your s divides by n = {n}, not by n − p = {n - p}."),
+            "one-parameter": (_interval(X, y, x0, level, divide=n - 1), f"{wide}: your s divides by n − 1 = {n - 1}, not by n − p = {n - p}."),
             "normal": (_interval(X, y, x0, level, law="normal"), f"{wide}: t is that of the normal law; here s is estimated."),
             "one-sided": (_interval(X, y, x0, level, tail="one"), f"{wide}: t leaves {1 - level:.0%} out on one side; it has two."),
             "same": ([estimate, mean, mean], "Both half widths are equal; one new observation is less certain than the mean."),
@@ -397,8 +398,8 @@ def _interval_mistake(found, right, problem):
             "no-root": ([estimate, t * s * share**2, t * s * (1 + share**2)], f"{wide}: a root is missing over a·a."),
             "variance": (right * [1, s, s], f"{wide}: it is too large by a factor s. Is your s a variance?"),
             "fixed-level": (right * [1, at_95 / t, at_95 / t], f"{wide}: that is 95 %, but the level is {level}."),
-            "df": (right * [1, other_df / t, other_df / t], f"{wide}: t has the wrong degrees of freedom; {n} rows, {p} spent."),
-            "df-2": (right * [1, df_2 / t, df_2 / t], f"{wide}: t has n − 2 degrees of freedom; here p is {p}."),
+            "df": (right * [1, other_df / t, other_df / t], f"{wide}: t has n − 1 = {n - 1} degrees of freedom; n − p is {n - p}."),
+            "df-2": (right * [1, df_2 / t, df_2 / t], f"{wide}: t has n − 2 = {n - 2} degrees of freedom; n − p is {n - p}."),
             "order": ([estimate, one, mean], "The two half widths have changed places: the mean comes first."),
             "no-t": (right / [1, t, t], f"{wide}: it is one standard error, whatever the level."),
         },
@@ -625,6 +626,10 @@ FLAT = {"area": 75.0, "age": 12, "district": "centre"}
         "too-small": ["A range has two ends: low <= value <= high."],
         "no-range": ["Call in_range for the area and for the age, and let it raise ValueError."],
         "mean-interval": ["price_of returns price, half width for the mean, half width for one sale. The bank sells one flat."],
+        "refuses": ["Try in_range(75, 'area') in your head: which comparison raises?", "raise only if the value lies outside."],
+        "price": ["price_of(flat_of(event), model) is the right call: what do you hand it as area and age?"],
+        "interval": ["low = price − half, high = price + half, with the third thing that price_of returns."],
+        "shape": ["Return one dictionary: statusCode, price, low, high, loan."],
         "loan": ["80 % of `low`, not of `price`: what if it sells badly?"],
         "unknown-age": ["age = None if event.get('age') is None else ..."],
         "raises-in-handler": ["number(event, 'area') refuses what is no number, and says so with a ValueError."],
@@ -667,14 +672,14 @@ def _quote_numbers(plain, served):
     require(low < price < high, "interval", f"{found}: low < price < high is wanted.")
     half = (high - low) / 2
     require(
-        abs(half - served["mean"]) > near,
+        abs(half - served["half_mean"]) > near,
         "mean-interval",
         f"{found}: that is ± {half:.1f}, where the mean of such flats lies. One sale is less certain.",
     )
     require(
-        abs(half - served["one_sale"]) < near and abs(low + high - 2 * price) < 2 * near,
+        abs(half - served["half_one"]) < near and abs(low + high - 2 * price) < 2 * near,
         "interval",
-        f"{found}; price ± {served['one_sale']:.1f} is wanted.",
+        f"{found}; price ± {served['half_one']:.1f} is wanted.",
     )
     require(
         abs(loan - 0.8 * price) > near, "loan", f"The loan {loan:.1f} is 80 % of the price; 80 % of low is {0.8 * low:.1f}."
