@@ -1,8 +1,11 @@
 """The exercises of lesson 04: intervals, leave-one-out, leakage, and a service that knows its limits."""
 
+# ruff: noqa: N803, N806 - X, A and Z are matrices, as in the lesson
+
 import numpy as np
-from labkit.lesson.exercises import Exercises, names_used, reject, require
 from scipy import stats
+
+from labkit.lesson.exercises import Exercises, names_used, reject, require
 
 exercises = Exercises()
 
@@ -27,7 +30,9 @@ def numbers_of(found, count, what):
     require(len(found) == count, "shape", f"Found {len(found)} things; {wanted}.")
     for place, value in enumerate(found, 1):
         kind = type(value).__name__
-        require(np.size(value) == 1, "shape", f"Number {place} is no number but {kind} of size {np.size(value)}; {wanted}.")
+        require(
+            np.size(value) == 1, "shape", f"Number {place} is no number but {kind} of size {np.size(value)}; {wanted}."
+        )
     return np.array([float(np.ravel(value)[0]) for value in found])
 
 
@@ -192,7 +197,9 @@ def _blind(cross_predict, X, y):
         "no-scale": ["Scaling itself is right, and ridge needs it. Only its mean and sd must come from X[~out]."],
         "axis": ["X[~out].mean(axis=0) has one number for each column."],
         "no-start": ["ridge_fit returns two things: a prediction is Z @ b + start."],
-        "differs": ["Three lines are wanted: the scale of X[~out]; a fit of X[~out], scaled; a prediction of X[out], scaled."],
+        "differs": [
+            "Three lines are wanted: the scale of X[~out]; a fit of X[~out], scaled; a prediction of X[out], scaled."
+        ],
         "fits-hidden": ["ridge_fit gets X[~out] and y[~out], scaled."],
         "wrong-rows": ["`out` marks the hidden rows, `~out` all others."],
         "unscaled-hidden": ["The coefficients are those of scaled columns. What must be done to X[out] first?"],
@@ -208,7 +215,9 @@ def check_cross_predict(cross_predict):
         "changes",
         "Your function changes the X or y that it was given. Make new arrays.",
     )
-    require(np.all(np.isfinite(found)), "gaps", "Some rows have no prediction (nan): is predicted[out] set in each fold?")
+    require(
+        np.all(np.isfinite(found)), "gaps", "Some rows have no prediction (nan): is predicted[out] set in each fold?"
+    )
     diagnose(
         found,
         {
@@ -220,9 +229,18 @@ def check_cross_predict(cross_predict):
                 _crossed(X, y, 5, 3.0, serve="own"),
                 "The hidden rows are scaled by their own mean and sd; they must get those of the rows of the fit.",
             ),
-            "no-scale": (_crossed(X, y, 5, 3.0, scale="none"), "Nothing is scaled any more: that avoids the leak and the scale, too."),
-            "axis": (_crossed(X, y, 5, 3.0, axis=None), "One mean and one sd for the whole table: axis=0 gives one of each column."),
-            "no-start": (_crossed(X, y, 5, 3.0, start_times=0), "The intercept `start` is missing from the predictions."),
+            "no-scale": (
+                _crossed(X, y, 5, 3.0, scale="none"),
+                "Nothing is scaled any more: that avoids the leak and the scale, too.",
+            ),
+            "axis": (
+                _crossed(X, y, 5, 3.0, axis=None),
+                "One mean and one sd for the whole table: axis=0 gives one of each column.",
+            ),
+            "no-start": (
+                _crossed(X, y, 5, 3.0, start_times=0),
+                "The intercept `start` is missing from the predictions.",
+            ),
             "fits-hidden": (
                 _crossed(X, y, 5, 3.0, train="all"),
                 "The scale is right, but the fit has seen the hidden rows: ridge_fit gets all of X and y.",
@@ -262,7 +280,7 @@ def check_cross_predict(cross_predict):
         require(
             close(found, wanted) or close(found, _crossed(X, y, folds, alpha, ddof=1)),
             "differs",
-            f"Table {seed}, {folds} folds, α = {alpha:g}: row 0 is predicted as {found[0]:.4g}, expected {wanted[0]:.4g}.",
+            f"Table {seed}, {folds} folds, α = {alpha:g}: row 0 is {found[0]:.4g}, expected {wanted[0]:.4g}.",
         )
 
 
@@ -329,7 +347,9 @@ def _interval(X, y, x0, level, *, divide=None, law=None, tail="two"):
         _interval_code(t="stats.t.ppf(0.975, n - p)"): "fixed-level",
         _interval_code(t="stats.t.ppf((1 + level) / 2, n - 1)"): "df",
         _interval_code(back="a @ y, half_one, half_mean"): "order",
-        _interval_code(back="a @ y, (a @ y - half_mean, a @ y + half_mean), (a @ y - half_one, a @ y + half_one)"): "shape",
+        _interval_code(
+            back="a @ y, (a @ y - half_mean, a @ y + half_mean), (a @ y - half_one, a @ y + half_one)"
+        ): "shape",
         _interval_code(mean="s * np.sqrt(a @ a)", one="s * np.sqrt(1 + a @ a)"): "no-t",
     },
     hints={
@@ -389,17 +409,41 @@ def _interval_mistake(found, right, problem):
     diagnose(
         found,
         {
-            "divides-by-n": (_interval(X, y, x0, level, divide=n), f"{wide}: your s divides by n = {n}, not by n − p = {n - p}."),
-            "one-parameter": (_interval(X, y, x0, level, divide=n - 1), f"{wide}: your s divides by n − 1 = {n - 1}, not by n − p = {n - p}."),
-            "normal": (_interval(X, y, x0, level, law="normal"), f"{wide}: t is that of the normal law; here s is estimated."),
-            "one-sided": (_interval(X, y, x0, level, tail="one"), f"{wide}: t leaves {1 - level:.0%} out on one side; it has two."),
-            "same": ([estimate, mean, mean], "Both half widths are equal; one new observation is less certain than the mean."),
-            "adds": ([estimate, mean, t * s + mean], "The wider half width is s plus the narrow one: standard deviations do not add up."),
+            "divides-by-n": (
+                _interval(X, y, x0, level, divide=n),
+                f"{wide}: your s divides by n = {n}, not by n − p = {n - p}.",
+            ),
+            "one-parameter": (
+                _interval(X, y, x0, level, divide=n - 1),
+                f"{wide}: your s divides by n − 1 = {n - 1}, not by n − p = {n - p}.",
+            ),
+            "normal": (
+                _interval(X, y, x0, level, law="normal"),
+                f"{wide}: t is that of the normal law; here s is estimated.",
+            ),
+            "one-sided": (
+                _interval(X, y, x0, level, tail="one"),
+                f"{wide}: t leaves {1 - level:.0%} out on one side; it has two.",
+            ),
+            "same": (
+                [estimate, mean, mean],
+                "Both half widths are equal; one new observation is less certain than the mean.",
+            ),
+            "adds": (
+                [estimate, mean, t * s + mean],
+                "The wider half width is s plus the narrow one: standard deviations do not add up.",
+            ),
             "no-root": ([estimate, t * s * share**2, t * s * (1 + share**2)], f"{wide}: a root is missing over a·a."),
             "variance": (right * [1, s, s], f"{wide}: it is too large by a factor s. Is your s a variance?"),
             "fixed-level": (right * [1, at_95 / t, at_95 / t], f"{wide}: that is 95 %, but the level is {level}."),
-            "df": (right * [1, other_df / t, other_df / t], f"{wide}: t has n − 1 = {n - 1} degrees of freedom; n − p is {n - p}."),
-            "df-2": (right * [1, df_2 / t, df_2 / t], f"{wide}: t has n − 2 = {n - 2} degrees of freedom; n − p is {n - p}."),
+            "df": (
+                right * [1, other_df / t, other_df / t],
+                f"{wide}: t has n − 1 = {n - 1} degrees of freedom; n − p is {n - p}.",
+            ),
+            "df-2": (
+                right * [1, df_2 / t, df_2 / t],
+                f"{wide}: t has n − 2 = {n - 2} degrees of freedom; n − p is {n - p}.",
+            ),
             "order": ([estimate, one, mean], "The two half widths have changed places: the mean comes first."),
             "no-t": (right / [1, t, t], f"{wide}: it is one standard error, whatever the level."),
         },
@@ -499,7 +543,9 @@ def check_ridge_path(ridge_path):
         require(isinstance(found, tuple | list) and len(found) == 2, "shape", f"Found {type(found).__name__}; {shape}.")
         coefs, errors = (np.asarray(part, dtype=float) for part in found)
         require(
-            coefs.shape == (4, p) and errors.shape == (4,), "shape", f"Found shapes {coefs.shape} and {errors.shape}; {shape}."
+            coefs.shape == (4, p) and errors.shape == (4,),
+            "shape",
+            f"Found shapes {coefs.shape} and {errors.shape}; {shape}.",
         )
         same = np.array_equal(X, before[0]) and np.array_equal(y, before[1])
         require(same, "changes", "Your function changes the X or y that it was given. Make new arrays.")
@@ -515,20 +561,33 @@ def _path_mistake(coefs, errors, X, y, alphas):
     diagnose(
         coefs,
         {
-            "not-centred": (raw, "The coefficients are those of X and y as they are: centre both, or the intercept is penalised."),
-            "penalty-n": (_path(X, y, alphas, times=n)[0], f"The coefficients are those of α·n (n = {n}): the diagonal gets α."),
+            "not-centred": (
+                raw,
+                "The coefficients are those of X and y as they are: centre both, or the intercept is penalised.",
+            ),
+            "penalty-n": (
+                _path(X, y, alphas, times=n)[0],
+                f"The coefficients are those of α·n (n = {n}): the diagonal gets α.",
+            ),
             "penalty": (_path(X, y, alphas**2)[0], "The coefficients are those of α²: the diagonal gets α itself."),
-            "root-alpha": (_path(X, y, alphas**0.5)[0], "The coefficients are those of √α: the diagonal gets α itself."),
+            "root-alpha": (
+                _path(X, y, alphas**0.5)[0],
+                "The coefficients are those of √α: the diagonal gets α itself.",
+            ),
         },
     )
     require(
-        close(coefs, wanted), "coefficients", f"α = {alphas[0]}: found {coefs[0].round(4)}, expected {wanted[0].round(4)}."
+        close(coefs, wanted),
+        "coefficients",
+        f"α = {alphas[0]}: found {coefs[0].round(4)}, expected {wanted[0].round(4)}.",
     )
     said = f"α = {alphas[0]}: the error is {errors[0]:.4g}, expected {wanted_errors[0]:.4g}"
     A = np.linalg.solve((X - X.mean(0)).T @ (X - X.mean(0)) + alphas[0] * np.eye(p), (X - X.mean(0)).T)
     h, e = 1 / n + ((X - X.mean(0)) * A.T).sum(axis=1), y - y.mean() - (X - X.mean(0)) @ (A @ (y - y.mean()))
     require(
-        not close(errors[0], np.sqrt(np.mean(e**2 / (1 - h)))), "half", f"{said}: the division by 1 − h is not squared with e."
+        not close(errors[0], np.sqrt(np.mean(e**2 / (1 - h)))),
+        "half",
+        f"{said}: the division by 1 − h is not squared with e.",
     )
     full = np.mean((e[None, :] / (1 - 1 / n - (X - X.mean(0)) @ A)) ** 2) ** 0.5
     require(not close(errors[0], full), "whole-matrix", f"{said}: h is a whole matrix; only its diagonal is leverage.")
@@ -536,10 +595,16 @@ def _path_mistake(coefs, errors, X, y, alphas):
         errors,
         {
             "sum": (wanted_errors * np.sqrt(n), f"{said}: that is the root of the sum, not of the mean."),
-            "fitted-rows": (_path(X, y, alphas, h="none")[1], f"{said}: that is the error of the rows that were fitted."),
+            "fitted-rows": (
+                _path(X, y, alphas, h="none")[1],
+                f"{said}: that is the error of the rows that were fitted.",
+            ),
             "no-mean": (_path(X, y, alphas, h="no-mean")[1], f"{said}: the leverage 1/n of the intercept is missing."),
             "no-root": (_path(X, y, alphas, root=False)[1], f"{said}: that is the mean square, without its root."),
-            "average": (_path(X, y, alphas, h="average")[1], f"{said}: all rows got the mean leverage; each has its own."),
+            "average": (
+                _path(X, y, alphas, h="average")[1],
+                f"{said}: all rows got the mean leverage; each has its own.",
+            ),
         },
     )
     reject("differs", f"{said}.")
@@ -547,7 +612,7 @@ def _path_mistake(coefs, errors, X, y, alphas):
 
 # --- section 14: a service ----------------------------------------------------------------------------------
 
-QUOTE = '''%%function quote --include model.py model.json
+QUOTE = """%%function quote --include model.py model.json
 import json
 
 from model import number, price_of
@@ -583,7 +648,7 @@ def handler(event, context):
     low, high = price - half, price + half
     answer = {{"price": price, "low": low, "high": high, "loan": {loan}}}
     return {{"statusCode": 200, "unit": "thousand euros"}} | answer
-'''
+"""
 
 
 def _quote_code(**changes):
@@ -615,7 +680,9 @@ FLAT = {"area": 75.0, "age": 12, "district": "centre"}
         _quote_code(area='in_range(float(event["area"]) * M2[unit], "area")'): "raises-in-handler",
     },
     hints={
-        "start": ["Three blanks: in_range, flat_of, and the answer. Begin with in_range: model['ranges'][name] is [low, high]."],
+        "start": [
+            "Three blanks: in_range, flat_of, the answer. Begin with in_range: model['ranges'][name] is [low, high]."
+        ],
         "unit-ignored": ["M2[unit] is how many m² one unit has: multiply."],
         "range-before-unit": ["Convert to m² first: the range is in m²."],
         "divides": ["One ft² is 0.093 m²: is an area in m² a larger or a smaller number than in ft²?"],
@@ -625,8 +692,13 @@ FLAT = {"area": 75.0, "age": 12, "district": "centre"}
         ],
         "too-small": ["A range has two ends: low <= value <= high."],
         "no-range": ["Call in_range for the area and for the age, and let it raise ValueError."],
-        "mean-interval": ["price_of returns price, half width for the mean, half width for one sale. The bank sells one flat."],
-        "refuses": ["Try in_range(75, 'area') in your head: which comparison raises?", "raise only if the value lies outside."],
+        "mean-interval": [
+            "price_of returns price, half width for the mean, half width for one sale. The bank sells one flat."
+        ],
+        "refuses": [
+            "Try in_range(75, 'area') in your head: which comparison raises?",
+            "raise only if the value lies outside.",
+        ],
         "price": ["price_of(flat_of(event), model) is the right call: what do you hand it as area and age?"],
         "interval": ["low = price − half, high = price + half, with the third thing that price_of returns."],
         "shape": ["Return one dictionary: statusCode, price, low, high, loan."],
@@ -644,7 +716,10 @@ def check_quote(quote, predict_with_interval):
             if isinstance(event, dict) and event.get("age", 0) is None:
                 reject("unknown-age", f"An unknown age (null) makes the handler fail: {said}.")
             if isinstance(event, dict) and "unit" in event and event["unit"] not in ("m2", "ft2"):
-                reject("unknown-unit", f"The unit {event['unit']!r} makes the handler fail: {said}. Answer with status 400.")
+                reject(
+                    "unknown-unit",
+                    f"The unit {event['unit']!r} makes the handler fail: {said}. Answer with status 400.",
+                )
             reject("raises-in-handler", f"{_short(event)} makes the handler fail: {said}. Answer with status 400.")
         require(
             isinstance(outcome.payload, dict) and "statusCode" in outcome.payload,
@@ -654,11 +729,17 @@ def check_quote(quote, predict_with_interval):
         return outcome.payload
 
     plain = ask(FLAT)
-    require(plain["statusCode"] == 200, "refuses", f"{_short(FLAT)} is a good flat, and is refused: {plain.get('message')}")
+    require(
+        plain["statusCode"] == 200, "refuses", f"{_short(FLAT)} is a good flat, and is refused: {plain.get('message')}"
+    )
     missing = [name for name in ("price", "low", "high", "loan") if name not in plain]
     require(not missing, "shape", f"The answer lacks {missing}; found {sorted(plain)}.")
     numbers = [plain[name] for name in ("price", "low", "high", "loan")]
-    require(all(isinstance(v, int | float) for v in numbers), "shape", f"price, low, high, loan are {numbers}; numbers are wanted.")
+    require(
+        all(isinstance(v, int | float) for v in numbers),
+        "shape",
+        f"price, low, high, loan are {numbers}; numbers are wanted.",
+    )
     _quote_numbers(plain, predict_with_interval.invoke({"flats": [FLAT]}).payload["predictions"][0])
     _quote_units(ask, plain)
     _quote_limits(ask)
@@ -682,7 +763,9 @@ def _quote_numbers(plain, served):
         f"{found}; price ± {served['half_one']:.1f} is wanted.",
     )
     require(
-        abs(loan - 0.8 * price) > near, "loan", f"The loan {loan:.1f} is 80 % of the price; 80 % of low is {0.8 * low:.1f}."
+        abs(loan - 0.8 * price) > near,
+        "loan",
+        f"The loan {loan:.1f} is 80 % of the price; 80 % of low is {0.8 * low:.1f}.",
     )
     require(abs(loan - 0.8 * low) < near, "loan-other", f"The loan is {loan:.1f}; 80 % of low is {0.8 * low:.1f}.")
 
@@ -697,11 +780,17 @@ def _quote_units(ask, plain):
             tiny = area / 0.09290304**2
             divided = f"{tiny:.4g}" in found
             ranged = f"{area / 0.09290304:.4g}" in found
-            require(not divided, "divides", f"{asked}, but it is refused as {tiny:.0f}: multiply by M2[unit], do not divide.")
+            require(
+                not divided,
+                "divides",
+                f"{asked}, but it is refused as {tiny:.0f}: multiply by M2[unit], do not divide.",
+            )
             other = ask(FLAT | {"area": 100.0, "unit": "ft2"})
             within = other["statusCode"] == 200 and abs(other["price"] - ask(FLAT | {"area": 100.0})["price"]) > 1
             if ranged and within:
-                reject("range-before-unit", f"{asked}, but it is refused: {found}. Convert before you look at the range.")
+                reject(
+                    "range-before-unit", f"{asked}, but it is refused: {found}. Convert before you look at the range."
+                )
             reject("unit-ignored", f"{asked}, but it is refused: {found}. Is the unit looked at?")
         require(
             abs(feet["price"] - metres["price"]) < 0.11,
@@ -745,7 +834,7 @@ def _quote_limits(ask):
         require(
             found["statusCode"] == 400,
             diagnosis,
-            f"{what[0].upper()}{what[1:]} is answered with status {found['statusCode']} and price {found.get('price')}; 400 is wanted.",
+            f"To {what} the status is {found['statusCode']} and the price {found.get('price')}; 400 is wanted.",
         )
         require(len(str(found.get("message", ""))) > 10, "message", f"{what}: refused without a message that helps.")
 
@@ -814,7 +903,10 @@ def _slope(x, y, level, *, start=True, law="t", divide=2, tail="two"):
         _calibration_code(t="1.0"): "no-t",
     },
     hints={
-        "start": ["X has two columns: ones, and np.log10(predicted). y is np.log10(came). Then section 1.", "fit(X, y) does steps 1 and 2."],
+        "start": [
+            "X has two columns: ones, and np.log10(predicted). y is np.log10(came). Then section 1.",
+            "fit(X, y) does steps 1 and 2.",
+        ],
         "exchanged": ["Regress what came *on* what was predicted: what came is y."],
         "no-logs": ["np.log10 of both, first."],
         "no-start": ["X = np.column_stack([np.ones(len(predicted)), ...])"],
@@ -859,11 +951,20 @@ def _calibration_mistake(found, right, x, y, level):
     diagnose(
         found,
         {
-            "exchanged": (_slope(y, x, level), "That is the slope of what you predicted on what came: exchange the two."),
-            "no-logs": (_slope(10**x, 10**y, level), "That is the slope of the numbers themselves: take log10 of both first."),
+            "exchanged": (
+                _slope(y, x, level),
+                "That is the slope of what you predicted on what came: exchange the two.",
+            ),
+            "no-logs": (
+                _slope(10**x, 10**y, level),
+                "That is the slope of the numbers themselves: take log10 of both first.",
+            ),
             "natural": (_slope(x, y * np.log(10), level), "One of the two has the natural logarithm: log10 for both."),
             "no-start": (_slope(x, y, level, start=False), "Your line goes through 0: give X a column of ones."),
-            "normal-point": (around(stats.norm.ppf((1 + level) / 2)), f"{ends}: that is the normal law; s is estimated."),
+            "normal-point": (
+                around(stats.norm.ppf((1 + level) / 2)),
+                f"{ends}: that is the normal law; s is estimated.",
+            ),
             "normal": (around(1.96), f"{ends}: 1.96 is right for very many predictions and 95 % only."),
             "fixed-level": (around(stats.t.ppf(0.975, n - 2)), f"{ends}: that is 95 %, but level is {level}."),
             "one-sided": (_slope(x, y, level, tail="one"), f"{ends}: an interval can miss on two sides."),
@@ -874,10 +975,15 @@ def _calibration_mistake(found, right, x, y, level):
                 f"{ends}: that is a prediction interval; a slope is a parameter.",
             ),
             "order": ([slope, right[2], right[1]], "The two ends have changed places: the lower one comes first."),
-            "half": ([slope, half, half], "The ends of the interval are wanted, not its half width: slope − half, slope + half."),
+            "half": (
+                [slope, half, half],
+                "The ends of the interval are wanted, not its half width: slope − half, slope + half.",
+            ),
         },
     )
-    require(not np.isclose(found[0], start), "intercept", f"{found[0]:.3f} is where the line starts; its slope is wanted.")
+    require(
+        not np.isclose(found[0], start), "intercept", f"{found[0]:.3f} is where the line starts; its slope is wanted."
+    )
 
 
 exercises.explain(
