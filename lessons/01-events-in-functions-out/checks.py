@@ -384,25 +384,11 @@ def _judge_delivery(records, keys, calls, said, wanted):
 
 # --- one function, three triggers ---------------------------------------------------------------------------
 
-MONOLITH = '''%%function estimate --timeout 10
+MONOLITH = '''%%function estimate --timeout 10 --include cleaning.py
 import json
-import re
 from urllib.parse import unquote_plus
 
-UNITS_MB = {None: 1e-6, "B": 1e-6, "KB": 1e-3, "MB": 1.0, "GB": 1e3}
-
-
-def clean(upload):
-    if not isinstance(upload, dict) or not {"name", "size"} <= set(upload):
-        raise ValueError("an upload needs a name and a size")
-    found = re.fullmatch(r"(\\d+(?:[.,]\\d+)?) *(B|KB|MB|GB)?", str(upload["size"]))
-    if not found or not 0 < float(found[1].replace(",", ".")) * UNITS_MB[found[2]] <= 2000:
-        raise ValueError("size is not as expected")
-    return {"name": upload["name"], "mb": float(found[1].replace(",", ".")) * UNITS_MB[found[2]]}
-
-
-def phrase(facts):
-    return f"{facts['name']}: ready in {4 + 6 * facts['mb']:.0f} s"
+from cleaning import clean
 
 
 def uploads_in(event):
@@ -415,15 +401,20 @@ def uploads_in(event):
     return [event]
 
 
+def answer(upload):
+    facts = clean(upload)
+    return f"{facts['name']}: ready in {4 + 6 * facts['mb']:.0f} s"
+
+
 def handler(event, context):
     try:
         uploads = uploads_in(event)
         if not uploads:
             raise ValueError("there is no upload in the list")
-        uploads = [phrase(clean(upload)) for upload in uploads]
+        estimates = [answer(upload) for upload in uploads]
     except (KeyError, TypeError, ValueError) as problem:
         return {"statusCode": 400, "body": json.dumps({"error": str(problem)})}
-    return {"statusCode": 200, "body": json.dumps({"estimates": uploads})}
+    return {"statusCode": 200, "body": json.dumps({"estimates": estimates})}
 '''
 ONE_OR_LIST = "return found if isinstance(found, list) else [found]"
 REFUSAL = 'return {"statusCode": 400, "body": json.dumps({"error": str(problem)})}'
@@ -513,7 +504,7 @@ def _told(outcome):
 
 # --- a chain of functions -----------------------------------------------------------------------------------
 
-PARTS = ("clean", "predict_seconds", "phrase")
+PARTS = ("memo_clean", "memo_predict", "memo_format")
 FRONT = '''%%function front --timeout 20
 import json
 
@@ -533,10 +524,10 @@ def call(name, event):
 def handler(event, context):
     try:
         facts = json.loads(event["body"])
-        steps = ["clean", "predict_seconds", "phrase"]
+        steps = ["memo_clean", "memo_predict", "memo_format"]
         for step in steps:
             facts = call(step, facts)
-    except ValueError as problem:
+    except (KeyError, TypeError, ValueError) as problem:
         return {"statusCode": 400, "body": json.dumps({"error": str(problem)})}
     return {"statusCode": 200, "body": json.dumps({"estimates": [facts]})}
 '''
@@ -551,18 +542,18 @@ def _front(right, wrong):
     "pipeline",
     wrong={
         _front("facts = call(step, facts)", "answer = call(step, facts)"): "not-passed-on",
-        _front('["clean", "predict_seconds", "phrase"]', '["clean", "phrase", "predict_seconds"]'): "order",
-        _front('["clean", "predict_seconds", "phrase"]', '["clean", "predict_seconds"]'): "left-out",
-        _front('["clean", "predict_seconds", "phrase"]', '["estimate"]'): "alone",
+        _front('["memo_clean", "memo_predict", "memo_format"]', '["memo_clean", "memo_format", "memo_predict"]'): "order",
+        _front('["memo_clean", "memo_predict", "memo_format"]', '["memo_clean", "memo_predict"]'): "left-out",
+        _front('["memo_clean", "memo_predict", "memo_format"]', '["estimate"]'): "alone",
         _front('json.dumps({"estimates": [facts]})', 'json.dumps({"estimates": facts})'): "no-list",
         _front('return {"statusCode": 200, "body": json.dumps({"estimates": [facts]})}', "return facts"): "no-status",
     },
     hints={
         "not-passed-on": ["What does the second function get: the upload, or the answer of the first?",
                           "facts = call(step, facts): each answer is the next event."],
-        "order": ["`phrase` needs the seconds. Who computes them?", "clean, predict_seconds, phrase."],
+        "order": ["`memo_format` needs the seconds. Who computes them?", "memo_clean, memo_predict, memo_format."],
         "left-out": ["Three functions, three calls. Which one was not called?"],
-        "alone": ["The work is for clean, predict_seconds and phrase: call each of them."],
+        "alone": ["The work is for memo_clean, memo_predict and memo_format: call each of them."],
         "no-list": ["Compare with the monolith's answer, character by character: a list, even for one."],
         "no-status": ["Step 4: the client wants what the monolith gave: a status and a body."],
     },
@@ -573,9 +564,9 @@ def check_pipeline(front):
     if outcome.error is not None:
         reject("fails", f"`front` fails: {outcome.error.error_type}: {outcome.error.message}.")
     payload, told = outcome.payload, _told(outcome)
-    require(any(called.values()), "alone", "None of clean, predict_seconds, phrase was called; expected each once.")
-    early = called["phrase"] and not called["predict_seconds"]
-    require(not early, "order", f"`phrase` was called before `predict_seconds`, and the answer is {told}.")
+    require(any(called.values()), "alone", "None of memo_clean, memo_predict, memo_format was called; expected each once.")
+    early = called["memo_format"] and not called["memo_predict"]
+    require(not early, "order", f"`memo_format` was called before `memo_predict`, and the answer is {told}.")
     stated = isinstance(payload, dict) and "statusCode" in payload
     refused = stated and payload["statusCode"] != 200
     require(not refused, "not-passed-on", f"A good upload is refused: {told}. Which step did not get what it needs?")
@@ -594,8 +585,8 @@ def _check_refusal(front):
     outcome, called = _counted(front, {"name": "a.wav"})
     refused = outcome.error is None and isinstance(outcome.payload, dict) and outcome.payload.get("statusCode") == 400
     require(refused, "refusal", f"An upload without a size gives {_told(outcome)}; expected status 400.")
-    goes_on = called["predict_seconds"] or called["phrase"]
-    require(not goes_on, "goes-on", "After `clean` had refused an upload, the next part was called all the same.")
+    goes_on = called["memo_predict"] or called["memo_format"]
+    require(not goes_on, "goes-on", "After `memo_clean` had refused an upload, the next part was called all the same.")
 
 
 def _counted(front, upload):
