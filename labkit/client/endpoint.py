@@ -12,6 +12,7 @@ from labkit.model import InitPhases, Status, Trace
 from labkit.settings import Settings
 
 ATTACHING = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to what `labkit serve` printed when it started."
+CALLING = "Nothing was run; correct what the message names and call it again."
 LONGEST_CALL_S = 910  # Lambda's longest timeout, and some
 
 
@@ -72,7 +73,7 @@ class Endpoint:
         try:
             answer: dict[str, Any] = getattr(self.boto3("lambda"), operation)(**params)
         except wrong.ClientError as error:
-            raise ApiError(error.response) from None
+            raise ApiError(error.response, operation) from None
         except wrong.EndpointConnectionError:
             raise NotReached(f"{self.url} does not answer.") from None
         except (wrong.HTTPClientError, wrong.ConnectionError) as error:
@@ -130,12 +131,15 @@ class NotReached(EmulatorLost):
 class ApiError(DeployFailed):
     """An error answer: `code` is AWS's name, `reason` what a throttle names."""
 
-    def __init__(self, response: Mapping[str, Any]) -> None:
+    def __init__(self, response: Mapping[str, Any], operation: str = "") -> None:
         said = response.get("Error", {})
         refused = response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 403
         self.code: str = said.get("Code", "")
         self.reason: str = response.get("Reason", "")
-        super().__init__(f"{self.code}: {said.get('Message', '')}", hint=ATTACHING if refused else None)
+        super().__init__(
+            f"{self.code}: {said.get('Message', '')}",
+            hint=ATTACHING if refused else CALLING if operation == "invoke" else None,
+        )
 
     def about(self, name: str, deployed: list[str]) -> LabkitError:
         """The same, in terms of the function that was meant."""

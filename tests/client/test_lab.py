@@ -114,6 +114,13 @@ def test_memory_out_of_range_is_refused_in_awss_words(lab):
         lab.deploy("f", ECHO, memory_mb=64)
 
 
+def test_a_payload_that_is_refused_is_to_be_corrected_and_sent_again(lab):
+    function = lab.deploy("f", ECHO)
+    with pytest.raises(DeployFailed, match="Could not parse request body into json") as raised:
+        function.invoke(float("nan"))
+    assert raised.value.advice == "Nothing was run; correct what the message names and call it again."
+
+
 def test_an_unknown_function_names_the_nearest(lab):
     lab.deploy("predict", ECHO)
     with pytest.raises(UnknownFunction, match="Did you mean `predict`"):
