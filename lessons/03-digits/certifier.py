@@ -6,8 +6,11 @@ The answer is {"statusCode": 200, "body": ...}; the body is JSON and holds rows,
 of equal length), rank, method, coef, digits_expected and warning (null if there is none). With "coef" it also holds
 digits_agreed and certified. What is no such problem gets statusCode 400 and {"error": ...}.
 
-Needs numpy and the standard library only. Lesson 03 explains each step; other lessons deploy it as it is.
+Needs numpy and the standard library only. Lesson 03 explains each step; other lessons deploy it as it is:
+`%%function certify --include ../03-digits/certifier.py`, with the one line `from certifier import handler`.
 """
+
+# ruff: noqa: N803, N806 - X is the name of a design matrix
 
 import json
 
@@ -92,43 +95,52 @@ def expected(X, y, coef):
     return max(0.0, min(found))
 
 
+def rank_of(X):
+    """How many columns are independent, beyond rounding."""
+    values = np.linalg.svd(X / lengths(X), compute_uv=False)
+    return int((values > max(X.shape) * EPS * values[0]).sum())
+
+
 def certificate(event):
     """Everything that is known about a problem. Raises BadRequest."""
     X, y = problem(event)
-    n, p = X.shape
-    values = np.linalg.svd(X / lengths(X), compute_uv=False)
-    rank = int((values > max(n, p) * EPS * values[0]).sum())
-    if rank == p:
-        method, coef = "QR", solve(X, y)
-        digits, kappa, kappa_scaled = expected(X, y, coef), float(np.linalg.cond(X)), float(values[0] / values[-1])
+    rank, p = rank_of(X), X.shape[1]
+    found = {"rows": len(X), "columns": p, "rank": rank}
+    if rank < p:
+        coef, stay = np.linalg.lstsq(X, y, rcond=None)[0], 0.0
+        found |= {"method": "SVD, minimum norm", "kappa": None, "kappa_scaled": None}
     else:
-        method, coef = "SVD, minimum norm", np.linalg.lstsq(X, y, rcond=None)[0]
-        digits, kappa, kappa_scaled = 0.0, None, None
-    found = {"rows": n, "columns": p, "kappa": kappa, "kappa_scaled": kappa_scaled, "rank": rank, "method": method}
-    found |= {"coef": coef.tolist(), "digits_expected": digits, "warning": warning(rank, p, digits)}
-    return found | verdict(event, found, lengths(X))
+        coef = solve(X, y)
+        stay = expected(X, y, coef)
+        kappa, kappa_scaled = np.linalg.cond(X), np.linalg.cond(X / lengths(X))
+        found |= {"method": "QR", "kappa": float(kappa), "kappa_scaled": float(kappa_scaled)}
+    found |= {"coef": coef.tolist(), "digits_expected": stay, "warning": warning(rank, p, stay)}
+    if "coef" in event:
+        found |= verdict(claim(event, p), coef, lengths(X), limit=min(FEW, stay - 1.5) if rank == p else None)
+    return found
 
 
-def warning(rank, columns, digits):
+def warning(rank, columns, stay):
     """What a user of these coefficients must know, or None."""
     if rank < columns:
         return f"Rank {rank} of {columns} columns: infinitely many coefficients fit as well. Drop a column."
-    if digits < FEW:
-        return f"Only {digits:.1f} digits can be trusted. Centre the columns or choose another basis."
+    if stay < FEW:
+        return f"Only {stay:.1f} digits can be trusted. Centre the columns or choose another basis."
     return None
 
 
-def verdict(event, found, length):
-    """How claimed coefficients compare with ours."""
-    if "coef" not in event:
-        return {}
-    claimed, ours = numbers(event, "coef", 1), np.array(found["coef"])
-    if len(claimed) != len(ours):
-        raise BadRequest(f"coef needs {len(ours)} values, the intercept's included; found {len(claimed)}.")
-    agreed, needed = agreement(claimed, ours, length), min(FEW, found["digits_expected"] - 1.5)
-    certified = found["rank"] == len(ours) and agreed >= needed
-    said = found["warning"] or (None if certified else f"The claim agrees to {agreed} digits; {needed:.1f} are needed.")
-    return {"digits_agreed": agreed, "certified": certified, "warning": said}
+def claim(event, columns):
+    """The claimed coefficients. Raises BadRequest."""
+    claimed = numbers(event, "coef", 1)
+    if len(claimed) != columns:
+        raise BadRequest(f"coef needs {columns} values, the intercept's included; found {len(claimed)}.")
+    return claimed
+
+
+def verdict(claimed, coef, length, limit):
+    """Whether the claim agrees in `limit` digits; without a limit (no full rank) nothing is certified."""
+    agreed = agreement(claimed, coef, length)
+    return {"digits_agreed": agreed, "certified": limit is not None and agreed >= limit}
 
 
 def reply(status, body):

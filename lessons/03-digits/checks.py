@@ -1,6 +1,6 @@
 """The exercises of lesson 03: digits of a result, and who may be trusted to have them."""
 
-# ruff: noqa: N803, N806 - X is the name of a design matrix
+# ruff: noqa: E501, N803, N806 - messages are one line; X is the name of a design matrix
 
 import importlib.util
 import json
@@ -190,16 +190,12 @@ def _say_why_inexact(X, y, coef, left):
         if all(type(v) is float for v in coef):
             reject("floats", "The digits are nearly right, but the result holds floats: keep the Fractions to the end.")
         reject("rounded", "Xᵀ(y − Xβ) is small, but not 0: something rounds on the way. Use Fractions only.")
-    table, right = np.array(X, dtype=float), np.array(y, dtype=float)
-    gram = table.T @ table
-    scaled = [float(v) / g for v, g in zip(coef, np.diag(gram), strict=True)]
-    del scaled, right
     biggest = max(abs(float(v)) for v in coef)
     if biggest > 1e3:
         reject("pivot", f"A coefficient is {biggest:.1e}: the pivots are not 1. Divide row k by products[k][k] first.")
     reject(
         "not-solved",
-        f"Xᵀ(y − Xβ) should be 0 in each place; the largest is {max(map(abs, left))}. Are the other rows 0 in column k?",
+        f"Xᵀ(y − Xβ) should be 0 in each place; the largest is {float(max(map(abs, left))):.3g}. Are the other rows 0 in column k?",
     )
 
 
@@ -306,6 +302,9 @@ RIGHT = "work[:p, p]"
     "mirrors",
     wrong={
         MIRROR.format(sign="-", unit=UNIT, factor="2 * ", right=RIGHT): "cancellation",
+        MIRROR.format(sign="+", unit=UNIT, factor="2 * ", right=RIGHT).replace(
+            "np.copysign(np.linalg.norm(v), v[0])", "np.sign(v[0]) * np.linalg.norm(v)"
+        ): "sign-of-zero",
         MIRROR.format(sign="+", unit=UNIT, factor="", right=RIGHT): "projection",
         MIRROR.format(sign="+", unit="pass", factor="2 * ", right=RIGHT): "no-unit",
         MIRROR.format(sign="+", unit=UNIT, factor="2 * ", right="y[:p]"): "wrong-right-side",
@@ -333,7 +332,7 @@ def check_mirrors(householder):
     for seed in range(20):
         X, y = random_problem(seed, n=6 + seed, p=2 + seed % 4)
         given = X.copy(), y.copy()
-        found = np.asarray(householder(X, y), dtype=float)
+        found = _or_projection(householder, X, y)
         untouched(given[0], X, "X")
         untouched(given[1], y, "y")
         require(
@@ -353,16 +352,22 @@ def _say_which_mirror(householder, X, y, found):
             "wrong-right-side",
             "R is right, but Rβ must equal Qᵀy, the first p entries of the *transformed* last column.",
         )
-    axis = np.asarray(householder(3.0 * np.eye(4)[:, :1], np.arange(4.0)), dtype=float)  # Rβ = Qᵀy with one mirror
-    if not np.isfinite(axis).all() or abs(axis[0]) > 1e12 or np.abs(found).max() > 1e6:
-        reject(
-            "projection",
-            f"R has zeros on its diagonal, and β is {np.abs(found).max():.0e}: x − v(v·x) is a projection. A mirror goes twice as far.",
-        )
+    _or_projection(householder, 3.0 * np.eye(4)[:, :1], np.arange(4.0))  # its own mirror image, turned round
     reject(
         "no-unit",
-        f"β differs from numpy's by {np.abs(found).max():.1e}: the lengths of columns change. Is v a unit vector, and is 2·v(v·x) taken away?",
+        f"β is off by {np.abs(found - np.linalg.lstsq(X, y, rcond=None)[0]).max():.1e}, so the lengths of columns have changed. Is v a unit vector, and is 2·v(v·x) taken away?",
     )
+
+
+def _or_projection(householder, X, y):
+    """β; what makes R singular was no mirror."""
+    try:
+        return np.asarray(householder(X, y), dtype=float)
+    except np.linalg.LinAlgError:
+        reject(
+            "projection",
+            "R has a zero on its diagonal: x − v(v·x) is a projection, and flattens. A mirror goes twice as far.",
+        )
 
 
 def _triangle(X, y):
@@ -376,14 +381,18 @@ def _triangle(X, y):
 
 
 def _check_stable_mirrors(householder):
-    X = np.array([[1.0, 1.0], [1e-9, 2.0], [-1e-9, 3.0]])  # the first column is nearly e1 already
-    with np.errstate(all="ignore"):
-        found = np.asarray(householder(X, X @ [1.0, 2.0]), dtype=float)
-    require(
-        np.isfinite(found).all() and worst(found, [1.0, 2.0]) > 6,
-        "cancellation",
-        f"With a first column of (1, 1e-9, −1e-9) β = {found.tolist()}; (1, 2) is right. Your v subtracts two nearly equal numbers: which sign makes v[0] larger?",
-    )
+    for diagnosis, first, why in (
+        ("cancellation", (1.0, 0.0, 0.0), "v becomes x minus itself, and that is 0. Which sign makes v[0] larger?"),
+        ("sign-of-zero", (0.0, 3.0, 4.0), "np.sign(0) is 0, so v lacks the length. What does np.copysign do with a 0?"),
+    ):
+        X = np.column_stack([first, (1.0, 2.0, 3.0)])
+        with np.errstate(all="ignore"):
+            try:
+                found = np.asarray(householder(X, X @ [1.0, 2.0]), dtype=float)
+            except np.linalg.LinAlgError:
+                found = np.full(2, np.nan)
+        right = np.isfinite(found).all() and worst(found, [1.0, 2.0]) > 11
+        require(right, diagnosis, f"With {first} as first column β is {found.tolist()}, not [1, 2]: {why}")
     data = dataset("Longley")
     kept = worst(householder(np.array(data.X), np.array(data.y)), data.coef)
     require(
@@ -493,12 +502,16 @@ def check_scaled(scaled_fit):
         _check_scaled(scaled_fit, X, y)
     X[:, 2] = 0.0
     with np.errstate(all="ignore"):
-        found = np.asarray(scaled_fit(X, y, _least_squares), dtype=float)
+        scaled_fit(X, y, _finite_least_squares)
+
+
+def _finite_least_squares(columns, answers):
     require(
-        np.isfinite(found).all(),
+        np.isfinite(columns).all(),
         "zero-column",
-        f"A column of zeros gives {found.tolist()}: its largest value is 0. Divide by 1 there.",
+        "If a column is all zeros, `solve` gets nan: 0 / 0. Divide such a column by 1.",
     )
+    return _least_squares(columns, answers)
 
 
 def _check_scaled(scaled_fit, X, y):
@@ -522,7 +535,7 @@ def _check_scaled(scaled_fit, X, y):
         )
     if not np.allclose(seen[-1], 1.0, rtol=1e-9):
         largest = ", ".join(f"{v:.3g}" for v in seen[-1])
-        if np.allclose(seen[-1][[0, 2, 3]], 1.0, rtol=1) and seen[-1].max() > 1.5:
+        if np.allclose(seen[-1], size / np.abs(given.max(axis=0)), rtol=1e-9):
             reject(
                 "sign", f"`solve` got columns whose largest absolute values are {largest}. Think of negative numbers."
             )
@@ -619,43 +632,50 @@ def _reference():
     return module.handler
 
 
-def _with(*changes):
-    """The cell of `certify`, solved, with some lines changed: what a student would write."""
-    from labkit.lesson.source import read
+def _with(changed):
+    """A cell like the solved one: the shipped handler, with one function as a student wrote it."""
+    name = changed.split("(")[0].removeprefix("def ")
+    return f"""%%function certify --include certifier.py --timeout 10
+import certifier
+import numpy as np
+from certifier import EPS, agreement, handler, lengths, solve, reply, request, certificate
 
-    text = "\n".join(read(FOLDER / "source.md").exercises()["certify"][0].solved.splitlines())
-    for old, new in changes:
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
+
+{changed}
+
+
+certifier.{name} = {name}
+"""
+
+
+def _rank(condition):
+    return f"""def rank_of(X):
+    values = np.linalg.svd(X / lengths(X), compute_uv=False)
+    return int(({condition}).sum())"""
+
+
+def _verdict(agreed, certified):
+    return f"""def verdict(claimed, coef, length, limit):
+    agreed = agreement({agreed}, coef, length)
+    return {{"digits_agreed": agreed, "certified": {certified}}}"""
 
 
 @exercises.behaviour(
     "certify",
     wrong={
-        _with(
-            (
-                "found.append(agreement(solve(nudged_X, nudged_y), coef, lengths(X)))",
-                "found.append(agreement(solve(X, y), coef, lengths(X)))",
-            )
-        ): "not-nudged",
-        _with(("max(X.shape) * EPS * values[0]).sum()", "0).sum()")): "rank-exact",
-        _with(("max(X.shape) * EPS * values[0]).sum()", "1e-3 * values[0]).sum()")): "rank-coarse",
-        _with(("rank == p and agreed >= min(FEW, stay - 1.5)", "rank == p")): "believes",
-        _with(("agreement(claimed, coef, lengths(X))", "agreement(coef, coef, lengths(X))")): "compares-itself",
-        _with(("rank == p and agreed >= min", "agreed >= min")): "certifies-any",
-        _with(
-            (
-                '    except BadRequest as wrong:\n        return reply(400, {"error": str(wrong)})',
-                '    except ZeroDivisionError:\n        return reply(400, {"error": ""})',
-            )
-        ): "raises",
+        _with(_rank("values > 0")): "rank-exact",
+        _with(_rank("values > 1e-3 * values[0]")): "rank-coarse",
+        _with("def expected(X, y, coef):\n    return agreement(solve(X, y), coef, lengths(X))"): "not-nudged",
+        _with(_verdict("coef", "limit is not None and agreed >= limit")): "compares-itself",
+        _with(_verdict("claimed", "limit is not None")): "believes",
+        _with(_verdict("claimed", "agreed >= (limit or 0)")): "certifies-any",
+        _with("def handler(event, context):\n    return reply(200, certificate(request(event)))"): "raises",
     },
     hints={
         "start": [
-            "PLACE 1: new = solve(nudged_X, nudged_y), then found.append(agreement(new, coef, lengths(X))).",
-            "PLACE 2: int((values > limit).sum()).",
-            "PLACE 3: agreement(claimed, coef, lengths(X)); then rank == p and agreed >= the limit of the comment.",
+            "PLACE 1: int((values > ...).sum()) counts those above a limit.",
+            "PLACE 2: new = solve(nudged_X, nudged_y), then found.append(agreement(new, coef, lengths(X))).",
+            "PLACE 3: agreement(claimed, coef, length); then `limit is not None and agreed >= limit`.",
         ],
         "not-nudged": ["Which X and y does your new fit use?"],
         "rank-exact": ["A singular value of a dependent column is about 1e-17, not 0. Use the limit in the comment."],
