@@ -385,14 +385,15 @@ def _check_stable_mirrors(householder):
         ("cancellation", (1.0, 0.0, 0.0), "v becomes x minus itself, and that is 0. Which sign makes v[0] larger?"),
         ("sign-of-zero", (0.0, 3.0, 4.0), "np.sign(0) is 0, so v lacks the length. What does np.copysign do with a 0?"),
     ):
-        X = np.column_stack([first, (1.0, 2.0, 3.0)])
+        X, y = np.column_stack([first, (1.0, 2.0, 3.0)]), np.array([1.0, 5.0, 0.0])  # y is no combination of them
         with np.errstate(all="ignore"):
             try:
-                found = np.asarray(householder(X, X @ [1.0, 2.0]), dtype=float)
+                found = np.asarray(householder(X, y), dtype=float)
             except np.linalg.LinAlgError:
                 found = np.full(2, np.nan)
-        right = np.isfinite(found).all() and worst(found, [1.0, 2.0]) > 11
-        require(right, diagnosis, f"With {first} as first column β is {found.tolist()}, not [1, 2]: {why}")
+        truth = np.linalg.lstsq(X, y, rcond=None)[0]
+        wrong = f"With {first} as first column β is {found.round(6).tolist()}, not {truth.round(6).tolist()}: {why}"
+        require(np.allclose(found, truth, atol=1e-9), diagnosis, wrong)
     data = dataset("Longley")
     kept = worst(householder(np.array(data.X), np.array(data.y)), data.coef)
     require(
