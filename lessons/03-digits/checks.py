@@ -352,6 +352,8 @@ def _say_which_mirror(householder, X, y, found):
             "wrong-right-side",
             "R is right, but Rβ must equal Qᵀy, the first p entries of the *transformed* last column.",
         )
+    if np.allclose(np.sort(found), np.sort(np.linalg.lstsq(X, y, rcond=None)[0])):
+        reject("order", "The numbers are right, their order is not: β[0] belongs to the first column.")
     _or_projection(householder, 3.0 * np.eye(4)[:, :1], np.arange(4.0))  # its own mirror image, turned round
     reject(
         "no-unit",
@@ -447,6 +449,8 @@ def check_repair(lean_fit):
         name: worst(np.asarray(lean_fit(np.array(d.X), np.array(d.y)), dtype=float), d.coef) for name, d in _certified()
     }
     words = ", ".join(f"{name} {digits:.1f}" for name, digits in kept.items())
+    if kept["Norris"] > 8 and kept["Longley"] < 3:
+        reject("cut", f"Digits: {words}. Something drops small singular values here, as in section 5. Use no cut-off.")
     if kept["Norris"] < 8:
         if np.asarray(found).dtype == np.float64:
             reject("late", f"Digits: {words}. The result *is* float64, but it was computed in float32.")
