@@ -29,6 +29,7 @@ import psutil
 
 from labkit import __version__, confinement
 from labkit.errors import NoScratchFolder
+from labkit.neighbours import owner_of
 from labkit.settings import Settings
 
 OLDEST_PYTHON = (3, 11)
@@ -38,8 +39,7 @@ ESSENTIAL = (
 )  # fmt: skip
 OPTIONAL = {"ipywidgets": "The explorers in lessons show their first state only."}
 RUNTIME_CLIENTS = ("auto", "awslambdaric", "fallback")
-NEIGHBOURS = "calls are signed, but what has the authorization NONE is open to every user of this machine, as on AWS"
-NEIGHBOURS_ADVICE = 'With function_url(..., auth="AWS_IAM") only who has this lab\'s credentials may call a function.'
+OPEN_TO_ALL = "calls are signed, but what has the authorization NONE is open to every user of this machine, as on AWS"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ENOUGH_BYTES = 500_000_000
 OPEN_FILES = 256
@@ -90,6 +90,7 @@ def examine(settings: Settings | None = None) -> list[Finding]:
         leftovers(running()),
         jupyterlab(),
         *hub(settings.proxy_prefix),
+        other_users(settings.users),
         chromium(),
     ]
 
@@ -164,7 +165,7 @@ def jupyterlab(installed: Callable[[str], str | None] | None = None) -> Finding:
 
 
 def hub(prefix: str, installed: Callable[[str], str | None] | None = None) -> list[Finding]:
-    """On a hub: how a browser reaches function URLs and APIs, and who else does. Elsewhere there is nothing to say."""
+    """On a hub: how a browser reaches function URLs and APIs. Elsewhere there is nothing to say."""
     if not prefix:
         return []
     version = (installed or _version)("jupyter-server-proxy")
@@ -176,7 +177,21 @@ def hub(prefix: str, installed: Callable[[str], str | None] | None = None) -> li
         advice=f"They work if the server's environment has it. {_pip('jupyter-server-proxy')}",
         without=Verdict.LIMITED,
     )
-    return [found, Finding("neighbours", Verdict.LIMITED, NEIGHBOURS, NEIGHBOURS_ADVICE)]
+    return [found]
+
+
+def other_users(users: str = "mine", owner: Callable[..., int | None] = owner_of) -> Finding:
+    """Whether the system tells whose connections are: else other users of the machine reach a lab's open addresses."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as made:
+        told = owner(made.getsockname(), made.getpeername()) is not None
+    return _finding(
+        "other users",
+        told and users == "mine",
+        yes="their connections are refused, by the front door and by every Runtime API",
+        no=OPEN_TO_ALL if told else f"this system does not tell whose connections are; {OPEN_TO_ALL}",
+        advice='With function_url(..., auth="AWS_IAM") only who has this lab\'s credentials may call a function.',
+        without=Verdict.LIMITED,
+    )
 
 
 def chromium(find: Callable[[str], str | None] = shutil.which) -> Finding:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import re
-import secrets
 import string
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,6 +18,8 @@ from labkit.errors import BadSetting
 
 KEY_LETTERS = string.ascii_uppercase + "234567"
 NETWORK_RULES = ("auto", "hook")
+NETWORKS = ("open", "local")
+USERS = ("mine", "all")
 CLIENTS = ("auto", "awslambdaric", "native", "fallback")
 SOLUTIONS = ("attempts", "open", "locked")
 
@@ -37,6 +38,10 @@ class Settings:
     """Who drives a handler, one of CLIENTS. `auto` takes awslambdaric where it is installed, else the fallback."""
     network_rules: str = "auto"
     """What holds functions in a VPC to their rules, one of NETWORK_RULES. `auto`: a network namespace where it can."""
+    network: str = "open"
+    """What handlers reach, one of NETWORKS: everything, or this machine only, as in `labkit run`."""
+    users: str = "mine"
+    """Whose processes may connect to the lab, one of USERS: this user's, or all of this machine."""
     access_key_id: str = ""
     secret_access_key: str = ""
     """Every call of the API must be signed with both (SigV4); with neither set, each lab makes new ones."""
@@ -71,7 +76,9 @@ class Settings:
         """These settings, with random credentials if none are set."""
         if self.access_key_id:
             return self
-        return replace(self, access_key_id=new_key_id("AKIA"), secret_access_key=secrets.token_urlsafe(30))
+        from secrets import token_urlsafe  # it brings hashlib: whoever makes credentials needs it
+
+        return replace(self, access_key_id=new_key_id("AKIA"), secret_access_key=token_urlsafe(30))
 
     def _check(self) -> None:
         wrong = {
@@ -86,6 +93,8 @@ class Settings:
             else "expected a path that begins and ends with /, such as /user/ada/",
             "solutions": None if self.solutions in SOLUTIONS else f"must be one of {', '.join(SOLUTIONS)}",
             "runtime_client": None if self.runtime_client in CLIENTS else f"must be one of {', '.join(CLIENTS)}",
+            "users": None if self.users in USERS else f"must be one of {', '.join(USERS)}",
+            "network": None if self.network in NETWORKS else f"must be one of {', '.join(NETWORKS)}",
             "network_rules": None
             if self.network_rules in NETWORK_RULES
             else f"must be one of {', '.join(NETWORK_RULES)}",
@@ -106,7 +115,9 @@ class Settings:
 
 def new_key_id(kind: str) -> str:
     """A random access key id of AWS's form; `kind` is AKIA for a user's, ASIA for a session's."""
-    return kind + "".join(secrets.choice(KEY_LETTERS) for _ in range(16))
+    from secrets import choice  # as above
+
+    return kind + "".join(choice(KEY_LETTERS) for _ in range(16))
 
 
 def _convert(name: str, text: str, kind: object) -> Any:

@@ -16,6 +16,16 @@ from botocore.credentials import Credentials
 from labkit import Lab
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A second try for what needs other processes to have their turn: a machine that stood still is no fault of ours.
+
+    Who passes only then is listed (`-r R`, a part of `-ra`) and looked at; what only computes gets no second try.
+    """
+    for item in items:
+        if item.get_closest_marker("process") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def labkit_processes() -> list[psutil.Process]:
     """Emulators, their environments, mocked accounts and senders of load below this process."""
     found = []

@@ -46,6 +46,7 @@ MAY = {
     "errors": (set(), set()),
     "settings": ({"labkit.errors"}, set()),
     "confinement": (set(), set()),
+    "neighbours": (set(), set()),
     "billing": ({"labkit.model"}, set()),
     "events": ({"labkit.errors", "labkit.events"}, set()),
     "actions": (set(), {"msgspec"}),
@@ -66,11 +67,16 @@ MAY = {
         set(),
     ),
     "pytest_plugin": ({"labkit.client", "labkit.errors", "labkit.settings"}, {"boto3", "pytest"}),
-    "doctor": ({"labkit", "labkit.confinement", "labkit.model", "labkit.errors", "labkit.settings"}, {"psutil"}),
+    "doctor": (
+        {"labkit", "labkit.confinement", "labkit.neighbours", "labkit.model", "labkit.errors", "labkit.settings"},
+        {"psutil"},
+    ),
     "show": ({"labkit.model", "labkit.billing", "labkit.simulation", "labkit.show"} | LIVE, {"matplotlib", "numpy"}),
     "client": (FREE | SIMULATED | {"labkit.client"}, {"boto3", "botocore", "urllib3", "pyflakes"}),
     "emulator": (
-        FREE | {"labkit.scheduler", "labkit.actions", "labkit.schedules", "labkit.confinement", "labkit.emulator"},
+        FREE
+        | {"labkit.scheduler", "labkit.actions", "labkit.schedules", "labkit.emulator"}
+        | {"labkit.confinement", "labkit.neighbours"},
         {"botocore", "httpcore", "httptools", "msgspec", "psutil", "starlette", "uvloop"}
         | {"cryptography", "fastjsonschema", "jsonpath_ng"},  # API Gateway
     ),
@@ -91,7 +97,7 @@ MAY = {
     ),
     "explore": (
         SIMULATED | {"labkit.billing", "labkit.errors", "labkit.show", "labkit.explore"},
-        {"IPython", "ipywidgets", "matplotlib", "numpy"},
+        {"IPython", "anywidget", "ipywidgets", "matplotlib", "numpy", "traitlets"},
     ),
     "cli": (None, {"rich"}),
 }

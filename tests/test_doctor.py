@@ -202,7 +202,7 @@ def test_an_examination_covers_every_topic_once_and_leaves_no_process(tmp_path):
     topics = [f.topic for f in doctor.examine(Settings(scratch=str(tmp_path))) if not f.topic.startswith("package ")]
     assert topics == [
         "Python", "packages", "runtime client", "freezing", "memory watching", "exit watching", "limits", "lifeline",
-        "network rules", "scratch folder", "loopback", "leftovers", "JupyterLab", "Chromium",
+        "network rules", "scratch folder", "loopback", "leftovers", "JupyterLab", "other users", "Chromium",
     ]  # fmt: skip
     assert set(psutil.Process().children()) <= before
 
@@ -212,9 +212,19 @@ def test_off_a_hub_there_is_nothing_to_say_of_one():
 
 
 @pytest.mark.parametrize(("version", "verdict"), [("4.6.0", Verdict.OK), (None, Verdict.LIMITED)])
-def test_on_a_hub_it_says_where_links_go_and_what_is_open_to_neighbours(version, verdict):
-    found, neighbours = doctor.hub("/user/ada/", lambda name: version)
+def test_on_a_hub_it_says_where_links_go(version, verdict):
+    (found,) = doctor.hub("/user/ada/", lambda name: version)
     assert found.verdict is verdict
     assert "/user/ada/proxy/PORT/" in found.detail
-    assert "NONE is open to every user of this machine" in neighbours.detail
-    assert "AWS_IAM" in neighbours.advice
+
+
+def test_other_users_are_kept_out_where_the_system_tells_them_apart():
+    assert doctor.other_users(owner=lambda *ends: 1000).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(("users", "owner"), [("mine", None), ("all", 1000)])
+def test_what_is_open_to_other_users_is_said(users, owner):
+    found = doctor.other_users(users, lambda *ends: owner)
+    assert found.verdict is Verdict.LIMITED
+    assert "NONE is open to every user of this machine" in found.detail
+    assert "AWS_IAM" in found.advice

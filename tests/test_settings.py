@@ -73,6 +73,8 @@ def test_another_process_gets_all_settings_by_its_variables():
         1.5,
         "fallback",
         "hook",
+        "local",
+        "all",
         "AKIALAB",
         "s3cret",
         "/user/ada/",

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from labkit.billing import Cost
 from labkit.client import measured
@@ -44,8 +44,10 @@ from labkit.loadtest import LiveLoad, LoadTest
 from labkit.model import FunctionError, InvocationType, Outcome, Outcomes, Status, Trace, Traces, Trigger
 from labkit.power import MEMORY_MB, PowerTuning, checked
 from labkit.settings import Settings
-from labkit.simulate import Limits, simulate
 from labkit.simulation import Simulation
+
+if TYPE_CHECKING:
+    from labkit.simulate import Limits
 
 _T = TypeVar("_T")
 THROTTLED = "TooManyRequestsException"
@@ -60,7 +62,7 @@ def _warn(message: str) -> None:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A call that was interrupted; what it ran is ended."""
+    """Work that a person interrupted. A call's environment is ended with it."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"Interrupted: {self}"]
@@ -453,6 +455,8 @@ class Lab:
         >>> lab.simulate("predict", poisson(200, for_s=3600), limits=Limits(reserved=20))
         <Simulation predict: 719,582 requests in 3600 s, 673,553 served (20 cold), 46,029 throttled, 0 failed>
         """
+        from labkit.simulate import simulate  # with the scheduler and msgspec: not before somebody simulates
+
         memory_mb = self.function(name).memory_mb
         traces = [trace for trace in self.traces(name) if trace.memory_mb == memory_mb]
         return simulate(

@@ -44,14 +44,17 @@ import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import Distribution, distributions
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from labkit.client.source import Source
 from labkit.errors import MissingInclude, SourceError
 from labkit.model import UNZIPPED_BYTES, ZIP_BYTES
+
+if TYPE_CHECKING:  # it brings `email`, and is needed when something is deployed
+    from importlib.metadata import Distribution
 
 SKIPPED = frozenset({"__pycache__", ".ipynb_checkpoints", ".git"})
 
@@ -441,6 +444,8 @@ def _installed_now() -> _Installed:
 
 @lru_cache(maxsize=1)
 def _installed(folders: tuple[tuple[str, int], ...]) -> _Installed:
+    from importlib.metadata import distributions  # as above
+
     by_module: dict[str, list[Distribution]] = {}
     editable: list[_Editable] = []
     for distribution in distributions(path=[folder for folder, _ in folders]):

@@ -16,24 +16,18 @@ The handler is, in this order:
 Top level means executed by `import`: inside `if`, `try`, `with` and loops too. The block under
 `if __name__ == "__main__":` never runs on Lambda, so nothing in it defines, imports or misses anything.
 
-Undefined names come from pyflakes, with one correction: it takes for a builtin whatever the running process has in
-`builtins`, and a notebook adds `display` and `get_ipython` there, which the handler's process does not have.
+Undefined names come from `undefined.py`.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import io
 import re
 import tokenize
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cache
-
-from pyflakes.checker import Checker
-from pyflakes.messages import UndefinedName
 
 from labkit.errors import AmbiguousHandler, HandlerNotFound, NoHandler, SourceError, SourceSyntaxError, UndefinedNames
 
@@ -83,9 +77,10 @@ def analyse(
     name = _default(definitions) if handler is None else _named(handler, tree, definitions, shipped, module)
     if isinstance(definitions.get(name), ast.AsyncFunctionDef):
         raise _never_awaited(name, definitions[name].lineno)
-    undefined = _undefined(tree)
-    if undefined:
-        raise UndefinedNames(undefined)
+    from labkit.client.undefined import undefined  # not before something is deployed
+
+    if unknown := undefined(tree):
+        raise UndefinedNames(unknown)
     return Source(text, name, tuple(m for m in imported_modules(tree) if m not in shipped))
 
 
@@ -270,50 +265,3 @@ def _never_awaited(name: str, line: int) -> SourceError:
         "but does not await what it returns.",
         hint=f"Write `def {name}(event, context):` and call `asyncio.run(...)` inside; nothing was deployed.",
     )
-
-
-# --- undefined names ---------------------------------------------------------------------------------------
-
-
-class _Checker(Checker):  # type: ignore[misc]
-    """pyflakes with the builtins of a fresh interpreter, whatever this process has put among its own."""
-
-    @property
-    def builtIns(self) -> frozenset[str]:  # noqa: N802
-        return _fresh_builtins()
-
-    @builtIns.setter
-    def builtIns(self, names: object) -> None:  # noqa: N802
-        """pyflakes assigns the running process's builtins here; they are not the handler's."""
-
-
-def _undefined(tree: ast.Module) -> list[tuple[str, int]]:
-    """Names that the module uses but never defines, each with its first line, by line.
-
-    Where a star import makes that unknowable pyflakes reports nothing of the kind. An expression too deep for
-    pyflakes, which is recursive, is left unchecked: Python itself has compiled it.
-    """
-    try:
-        found = _Checker(tree, "<cell>", withDoctest=False).messages
-    except RecursionError:
-        return []
-    first: dict[str, int] = {}
-    for message in found:
-        if isinstance(message, UndefinedName):
-            name = str(message.message_args[0])
-            first[name] = min(int(message.lineno), first.get(name, message.lineno))
-    return sorted(first.items(), key=lambda use: (use[1], use[0]))
-
-
-@cache
-def _fresh_builtins() -> frozenset[str]:
-    """What comes from Python itself, and what notebooks replace (`input`) or hide (`exit`) but do not invent."""
-    own = {"builtins", "io", "_io", "_sitebuiltins", "_frozen_importlib"}
-    ours = {n for n in dir(builtins) if n != "__IPYTHON__" and _home(getattr(builtins, n)) in own}
-    replaced = {"breakpoint", "copyright", "credits", "exit", "help", "input", "license", "open", "print", "quit"}
-    module_scope = {"__file__", "__builtins__", "__annotations__", "__import__"}
-    return frozenset(ours | replaced | module_scope)
-
-
-def _home(value: object) -> str:
-    return str(getattr(value, "__module__", None) or type(value).__module__)

@@ -34,6 +34,12 @@ LINGER_S = 2.0  # for a refused client, who may still be sending, to read why
 LOOK_S = 1.0
 MOST_CONNECTIONS = 512  # a process may have 1,024 files open by default, and an environment needs a few
 
+FOREIGN = "This lab is another user's. Where it is started, LABKIT_USERS=all lets all users of the machine in."
+CODES = {
+    HTTPStatus.REQUEST_TIMEOUT: "RequestTimeoutException",
+    HTTPStatus.FORBIDDEN: "AccessDeniedException",
+}  # fmt: skip
+
 Answering = Callable[["Connection", Request], Exchange]
 
 
@@ -45,10 +51,20 @@ MALFORMED = (MalformedHead, httptools.HttpParserInvalidURLError, type(None))
 
 
 class Connection(asyncio.Protocol):
-    """See the module's docstring. `answering` makes the exchange of a request; `known` are all connections."""
+    """See the module's docstring. `answering` makes the exchange of a request; `known` are all connections.
 
-    def __init__(self, answering: Answering, known: set[Connection], loop: asyncio.AbstractEventLoop) -> None:
+    `foreign`: whether whoever is at the other end has no business here.
+    """
+
+    def __init__(
+        self,
+        answering: Answering,
+        known: set[Connection],
+        loop: asyncio.AbstractEventLoop,
+        foreign: Callable[[asyncio.BaseTransport], bool] = lambda transport: False,
+    ) -> None:
         self._answering = answering
+        self._foreign = foreign
         self._known = known
         self._loop = loop
         self._parser = httptools.HttpRequestParser(self)
@@ -75,6 +91,8 @@ class Connection(asyncio.Protocol):
         self._due = self._heard + HEAD_S
         if len(self._known) > MOST_CONNECTIONS:
             make_room(self._known)
+        if self._foreign(transport):
+            self._refuse(HTTPStatus.FORBIDDEN, FOREIGN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._known.discard(self)
@@ -297,8 +315,7 @@ def make_room(connections: Collection[Connection]) -> None:
 
 
 def _refusal(status: HTTPStatus, message: str) -> bytes:
-    timeout = status is HTTPStatus.REQUEST_TIMEOUT
-    code = "RequestTimeoutException" if timeout else "MalformedHttpRequestException"
+    code = CODES.get(status, "MalformedHttpRequestException")
     body = json.dumps({"message": message}).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\nx-amzn-errortype: {code}\r\n"

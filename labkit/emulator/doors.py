@@ -27,8 +27,8 @@ from labkit.emulator.exchange import App, Receive, Send
 from labkit.emulator.gateway import Caller, HttpRequest, HttpResponse, UnusableResultError
 from labkit.emulator.http import Scope, body_of, respond, send_reply
 from labkit.emulator.invoker import Answer, Invoker
+from labkit.emulator.logstream import log_tail
 from labkit.emulator.pages import fault
-from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import Function, FunctionUrl, Reference, Registry, parse_reference
 from labkit.emulator.signing import Verifier
 from labkit.emulator.streaming import PRELUDE_END, PRELUDE_TYPE, ResponseStream

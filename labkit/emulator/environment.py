@@ -28,7 +28,7 @@ from pathlib import Path
 from labkit.emulator.endings import error_body, error_type_of, extension_words
 from labkit.emulator.extensions import Extensions, about_function
 from labkit.emulator.invocation import Invocation, Result
-from labkit.emulator.recorder import Entry, LogStream
+from labkit.emulator.logstream import Entry, LogStream
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.run import Run
 from labkit.emulator.runtime_api import Channel, Verdict, event_message, port_of
@@ -57,6 +57,7 @@ class Environment:
         variables: Mapping[str, str],
         extensions: Sequence[str],
         record: Callable[[Trace], None],
+        lengthen: Callable[[Trace], None],
         notify: Callable[[Environment, str], None],
         provisioned: bool = False,
         template: Template | None = None,
@@ -73,6 +74,7 @@ class Environment:
         self._paths = extensions  # the executables of external ones
         self._notify = notify
         self._record = record
+        self._record_longer = lengthen
         self._sandbox = sandbox(self)
         self._template = template  # of SnapStart: it is forked from this one, if that is ready
         self._server: asyncio.Server | None = None
@@ -518,7 +520,7 @@ class Environment:
         self._sandbox.drain()
         longer = replace(trace, duration_s=time.monotonic() - self._began, status=status or trace.status)
         self._entry.trace, self._entry.lingers = longer, False
-        self._record(longer)
+        self._record_longer(longer)
 
     def _note_memory(self) -> None:
         """The peak changes only when the resident set does: one cheap look says whether to take the dear one."""

@@ -15,8 +15,9 @@ from labkit.emulator.dispatcher import Maker
 from labkit.emulator.environment import Environment
 from labkit.emulator.extensions import executables
 from labkit.emulator.loglines import Origin, stream_name
+from labkit.emulator.logstream import LogStream
 from labkit.emulator.packages import PackageStore
-from labkit.emulator.recorder import LogStream, Recorder
+from labkit.emulator.recorder import Recorder
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.sandbox import Sandbox
 from labkit.emulator.signing import Credentials
@@ -59,6 +60,7 @@ class Workshop(msgspec.Struct, frozen=True):
                 variables=parts.variables,
                 extensions=parts.extensions,
                 record=self.recorder.record,
+                lengthen=self.recorder.lengthen,
                 notify=notify,
                 provisioned=provisioned,
                 template=None if provisioned else template_of(version),
@@ -111,10 +113,11 @@ class Workshop(msgspec.Struct, frozen=True):
             daemon=self.daemon.address(),
         )
         extensions = executables(opt) if opt else ()
-        own = {"AWS_LAMBDA_INITIALIZATION_TYPE": kind, **self.vpc.variables(version, extensions=bool(extensions))}
+        offline = {"_LABKIT_OFFLINE": "1"} if self.settings.network == "local" else {}
+        network = {**offline, **self.vpc.variables(version, extensions=bool(extensions))}
         return Parts(
             paths,
-            {**variables, **own},
+            {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": kind, **network},
             log_stream(self.recorder, version, initialization_type=kind),
             extensions,
         )

@@ -32,9 +32,9 @@ from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.invocation import Invocation as Run
 from labkit.emulator.invocation import Result
 from labkit.emulator.invoker import Begun, Invoker
+from labkit.emulator.logstream import log_tail
 from labkit.emulator.pages import RESET_PATH, fault
 from labkit.emulator.proxied import as_if_local, came_by_proxy
-from labkit.emulator.recorder import log_tail
 from labkit.emulator.registry import parse_reference
 from labkit.emulator.signing import Verifier
 from labkit.emulator.wire import Reply, Wire

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from labkit.emulator.recorder import Entry
+from labkit.emulator.logstream import Entry
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.streaming import ResponseStream
 from labkit.model import Trace

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from labkit.emulator.connection import Connection, look_after
 from labkit.emulator.exchange import Exchange, Line, Request
+from labkit.neighbours import is_foreign
 
 BACKLOG = 1024
 GRACE_S = 1.0  # for what is under way when the emulator ends
@@ -23,12 +24,18 @@ class Door(Protocol):
 
 
 class Listening:
-    """An asynchronous context: inside it the front door answers; at its end no connection is left."""
+    """An asynchronous context: inside it the front door answers; at its end no connection is left.
 
-    def __init__(self, door: Door, listeners: Sequence[socket.socket], *, grace_s: float = GRACE_S) -> None:
+    `users`: whose processes may come in, as in the settings.
+    """
+
+    def __init__(
+        self, door: Door, listeners: Sequence[socket.socket], *, grace_s: float = GRACE_S, users: str = "mine"
+    ) -> None:
         self._door = door
         self._listeners = listeners
         self._grace_s = grace_s
+        self._admits_all = users == "all"
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
 
@@ -52,7 +59,11 @@ class Listening:
         def answering(connection: Connection, request: Request) -> Exchange:
             return self._door.answering(connection, request, about)
 
-        return lambda: Connection(answering, self._connections, loop)
+        def foreign(transport: asyncio.BaseTransport) -> bool:
+            return is_foreign(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+
+        admits_all = self._admits_all or local
+        return lambda: Connection(answering, self._connections, loop, *(() if admits_all else (foreign,)))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -18,7 +18,7 @@ import msgspec
 
 from labkit.emulator import loglines
 from labkit.emulator.loglines import FRAME_MAGIC, frames, level_of
-from labkit.emulator.recorder import Entry
+from labkit.emulator.logstream import Entry
 
 BATCH_EVENTS = 10_000
 BATCH_BYTES = 1_048_576
@@ -97,7 +97,7 @@ def _output(entry: Entry, start: int, *, final: bool) -> tuple[list[LogEvent], i
             found, reached = _events(part, entry.origin.lowest, final=final or not last)
             events += found
         else:
-            events += _lines(part.data, part.at)
+            events += _lines(part.data.decode(), part.at)
             reached += len(part.data)
     return events, reached
 
@@ -105,7 +105,7 @@ def _output(entry: Entry, start: int, *, final: bool) -> tuple[list[LogEvent], i
 class _Said(NamedTuple):
     """What the platform said in between."""
 
-    data: str
+    data: bytearray
     at: float
 
 
@@ -115,7 +115,7 @@ def _runs(entry: Entry, start: int) -> Iterator[_Run | _Said]:
         begin, offset = offset, offset + len(part.data)
         if offset <= start:
             continue
-        if isinstance(part.data, bytearray):
+        if not part.said:
             times.append((len(pending), part.at))
             pending += part.data[max(0, start - begin) :]
             continue

@@ -28,6 +28,14 @@ Dimensions = tuple[tuple[str, str], ...]
 Datum = Mapping[str, object]  # as PutMetricData takes it
 
 
+class Span(NamedTuple):
+    """When an invocation of a function ran: what there is to know of one that is counted."""
+
+    function_name: str
+    arrived_at: float
+    total_s: float
+
+
 class Subject(NamedTuple):
     """What a count is about: the ARN that was asked for, the version that ran, and the minute."""
 
@@ -96,8 +104,8 @@ class Book:
         noted = self._tally(Subject(function_arn, version, int(at // MINUTE_S))).noted
         noted.setdefault(metric, Statistic()).add(value)
 
-    def count(self, traces: Iterable[Trace], running_before: Iterable[Trace] = ()) -> None:
-        """`running_before`: counted traces, some of which may overlap with these."""
+    def count(self, traces: Iterable[Trace], running_before: Iterable[Span] = ()) -> None:
+        """`running_before`: of counted traces, some of which may overlap with these."""
         new = list(traces)
         for trace in new:
             minute = int(trace.arrived_at // MINUTE_S)
@@ -148,7 +156,7 @@ def dimensions_of(subject: Subject) -> list[Dimensions]:
     return found
 
 
-def peaks(traces: Iterable[Trace]) -> dict[tuple[str, int], int]:
+def peaks(traces: Iterable[Trace | Span]) -> dict[tuple[str, int], int]:
     """The most that ran at once, of each function and of all (""), by minute. An init is time that is used, too."""
     times: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for trace in traces:

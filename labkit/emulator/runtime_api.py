@@ -23,6 +23,7 @@ import httptools
 
 from labkit.emulator.streaming import Reception
 from labkit.model import RESPONSE_PAYLOAD_BYTES
+from labkit.neighbours import is_foreign
 
 PREFIX = b"/2018-06-01/runtime/"
 NEXT = PREFIX + b"invocation/next"
@@ -40,6 +41,7 @@ CONFIRM = b"labkit-confirm"
 KEPT = frozenset((b"content-type", ERROR_TYPE, ERROR_BODY, RESPONSE_MODE, CONFIRM))
 MOST_BYTES = 4 * RESPONSE_PAYLOAD_BYTES  # beyond this nobody reads on
 HEAD_BYTES = 64 * 1024
+FOREIGN = "labkit: another user of this machine wanted to speak with a function's Runtime API, and was hung up on."
 
 
 # True: accepted; False: this request id is not the one that runs; a text: the call is out of order, in AWS's words
@@ -79,6 +81,9 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        if is_foreign(transport.get_extra_info("peername"), transport.get_extra_info("sockname")):
+            print(FOREIGN, file=sys.stderr, flush=True)  # noqa: T201
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

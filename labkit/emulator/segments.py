@@ -18,7 +18,7 @@ import re
 from collections import OrderedDict
 from typing import NamedTuple
 
-from labkit.emulator.recorder import Entry
+from labkit.emulator.logstream import Entry
 from labkit.model import Status, Trace
 
 RATE_OF_THE_REST = 0.05

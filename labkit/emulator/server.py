@@ -132,7 +132,7 @@ async def _serve(
     _end_with_signals(ended)
     if parent_pid:
         _end_with_parent(ended)
-    async with Listening(lab.app, [listener]):
+    async with Listening(lab.app, [listener], users=settings.users):
         _announce(endpoint, settings, made=not given.access_key_id, options=options)
         await ended.wait()
     ticking.cancel()

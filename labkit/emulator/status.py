@@ -55,7 +55,7 @@ def life_of(account: Account, since: int) -> dict[str, Any]:
     """
     recorder, dispatcher = account.recorder, account.dispatcher
     times_s: dict[str, list[float]] = {}
-    for trace in recorder.runs_since(since) if since < recorder.runs else ():
+    for trace in recorder.runs_since(since):
         times_s.setdefault(trace.function_name, []).append(trace.total_s)
     return {
         "runs": recorder.runs,

@@ -18,13 +18,15 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from labkit.emulator import emf, metrics
 from labkit.emulator.daemon import Daemon
 from labkit.emulator.logevents import LogEvent, News, batches, in_order, news
-from labkit.emulator.metrics import Book, Datum
-from labkit.emulator.recorder import TRACES, Entry, LogStream, Recorder
+from labkit.emulator.logstream import Entry, LogStream
+from labkit.emulator.metrics import Book, Datum, Span
+from labkit.emulator.recorder import TRACES, Recorder
 from labkit.emulator.segments import Sampler, segments
 from labkit.emulator.services import ServiceRefused, Services
 from labkit.errors import ServicesNotStarted
@@ -67,7 +69,7 @@ class Telemetry:
         self._subscribed = False
         self._start = 0  # which of moto's starts has what was sent
         self._counted = 0  # so many of the recorder's runs are in the book
-        self._recent: list[Trace] = []  # the newest of them
+        self._recent: list[Span] = []  # the newest of them
         self._counting: asyncio.Task[None] | None = None
         self._metrics: defaultdict[str, list[Datum]] = defaultdict(list)
         self._segments: list[str] = []
@@ -104,16 +106,20 @@ class Telemetry:
 
     async def _count_by_and_by(self) -> None:
         """A few at a time: invocations go on meanwhile."""
-        while new := self._uncounted()[:RUNS_AT_ONCE]:
-            self._count(new)
+        while self._count_some():
             await asyncio.sleep(0)
 
-    def _uncounted(self) -> list[Trace]:
-        fallen = self._recorder.runs - TRACES - self._counted
+    def _count_some(self) -> bool:
+        """Whether there were any."""
+        fallen = self._recorder.first_run - self._counted
         if fallen > 0:
             _say(f"{fallen} invocations ended faster than they were counted: CloudWatch's metrics do not have them")
             self._counted += fallen
-        return self._recorder.runs_since(self._counted)
+        new = list(islice(self._recorder.runs_since(self._counted), RUNS_AT_ONCE))
+        if new:
+            self._counted += len(new)
+            self._book.count(new, self._running_before(new))
+        return bool(new)
 
     def stop(self) -> None:
         self._daemon.stop()
@@ -134,7 +140,8 @@ class Telemetry:
             await self._bring_stream(stream)
         self._recorder.let_go(streams)
         self._say_lost()
-        self._count(self._uncounted())
+        while self._count_some():
+            pass
         self._metrics[metrics.NAMESPACE] += self._book.take()
         await self._bring_metrics()
         self._documents += self._daemon.take()
@@ -144,15 +151,16 @@ class Telemetry:
     def _send_again(self) -> None:
         for stream in self._recorder.all_streams():
             stream.send_again()
-        self._counted, self._recent = max(0, self._recorder.runs - TRACES), []
+        self._counted, self._recent = self._recorder.first_run, []
         self._book.uncount()
         self._metrics.clear()
         self._segments.clear()
 
     async def _bring_stream(self, stream: LogStream) -> None:
-        unsent = stream.unsent()
-        for at in range(0, len(unsent), ENTRIES_AT_ONCE):
-            await self._bring_entries(stream, unsent[at : at + ENTRIES_AT_ONCE])
+        with stream.held():
+            unsent = stream.unsent()
+            while entries := list(islice(unsent, ENTRIES_AT_ONCE)):
+                await self._bring_entries(stream, entries)
 
     async def _bring_entries(self, stream: LogStream, entries: Sequence[Entry]) -> None:
         found = [(entry, news(entry, self._now(), is_open=entry is stream.open_entry)) for entry in entries]
@@ -165,14 +173,14 @@ class Telemetry:
             for metric in emf.metrics(event.message):
                 self._metrics[metric.namespace].append(metric.datum)
         for entry, new in found:
-            self._mark(entry, new)
+            self._mark(stream, entry, new)
 
-    def _mark(self, entry: Entry, new: News) -> None:
+    def _mark(self, stream: LogStream, entry: Entry, new: News) -> None:
         if new.ended and not entry.ended:
             self._segments += segments(entry, self._account_id, self._sampler.parent_of(entry.request_id))
         if new.lost_bytes:
             _say(f"{new.lost_bytes} bytes of {entry.request_id or 'an init'} of {entry.origin.function_name} {LOST}")
-        entry.sent, entry.ended, entry.done = new.sent, new.ended, new.done
+        stream.mark(entry, sent=new.sent, ended=new.ended, done=new.done)
 
     async def _put_events(self, stream: LogStream, batch: Sequence[LogEvent]) -> None:
         names = {"logGroupName": stream.origin.group, "logStreamName": stream.name}
@@ -213,16 +221,12 @@ class Telemetry:
             if number:
                 _say(f"{number} parts of logs of {name} (an invocation each, or an init) {LOST}")
 
-    def _count(self, new: Sequence[Trace]) -> None:
-        if new:
-            self._counted += len(new)
-            self._book.count(new, self._running_before(new))
-
-    def _running_before(self, new: Sequence[Trace]) -> Iterable[Trace]:
+    def _running_before(self, new: Sequence[Trace]) -> Iterable[Span]:
         earliest = min(trace.arrived_at for trace in new)
-        found = self._recent[-OVERLAPPING:]
-        self._recent = [*found, *new][-OVERLAPPING:]
-        return [trace for trace in found if trace.arrived_at + trace.total_s > earliest]
+        found = self._recent
+        spans = [Span(trace.function_name, trace.arrived_at, trace.total_s) for trace in new]
+        self._recent = [*found, *spans][-OVERLAPPING:]
+        return [span for span in found if span.arrived_at + span.total_s > earliest]
 
     async def _bring_metrics(self) -> None:
         while self._metrics:

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from labkit.emulator.recorder import LogStream
+from labkit.emulator.logstream import LogStream
 from labkit.emulator.registry import FunctionVersion
 from labkit.emulator.runtime_api import Channel, Verdict, port_of
 from labkit.emulator.sandbox import Sandbox

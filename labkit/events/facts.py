@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +24,8 @@ MOST = 10_000
 
 def an_id(*parts: object) -> str:
     """A UUID, the same for the same parts."""
+    import uuid  # looks at the platform: when the first sample is made
+
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(map(str, ("labkit", *parts)))))
 
 

@@ -9,9 +9,10 @@ Each is a whole by itself: a lesson calls it once with its defaults, and every f
 
 from labkit.explore.controls import sliders
 from labkit.explore.limits import concurrency
+from labkit.explore.plane import drag
 from labkit.explore.points import fit
 from labkit.explore.rates import traffic
 from labkit.explore.sizes import memory
 from labkit.explore.view import View
 
-__all__ = ["View", "concurrency", "fit", "memory", "sliders", "traffic"]
+__all__ = ["View", "concurrency", "drag", "fit", "memory", "sliders", "traffic"]

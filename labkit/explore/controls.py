@@ -62,8 +62,8 @@ SLIDERS: dict[Callable[..., View], dict[str, Slider]] = {
 def sliders(explorer: Callable[..., View]) -> None:
     """Shows the explorer's figure and table by its defaults, and sliders that change them.
 
-    Points of a fit are moved by sliders, not by dragging: plain ipywidgets cannot. Raises LabkitError for a function
-    that is no explorer.
+    Points of a fit are moved by sliders here, and by dragging in `drag`. Raises LabkitError for a function that is no
+    explorer.
 
     >>> sliders(explore.memory)
     """

@@ -415,8 +415,10 @@ class _ThisInterpreter(KernelSpecManager):
         )
 
     def _variables(self) -> dict[str, str]:
-        path = os.pathsep.join([str(OFFLINE), search_path()]) if self._offline else search_path()
-        return {"JPY_SESSION_NAME": self._session, "PYTHONPATH": path, "LABKIT_PROGRESS": self.progress}
+        here = {"JPY_SESSION_NAME": self._session, "LABKIT_PROGRESS": self.progress}
+        if not self._offline:
+            return {**here, "PYTHONPATH": search_path()}
+        return {**here, "PYTHONPATH": os.pathsep.join([str(OFFLINE), search_path()]), "LABKIT_NETWORK": "local"}
 
 
 def search_path() -> str:

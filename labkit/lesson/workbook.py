@@ -87,6 +87,11 @@ class Workbook:
         note = " You have seen the answer before, so this one does not count." if late else ""
         return self._said(f"{name}: you predict {said}.{note}", kind="prediction", name=name, result="kept")
 
+    def open_predictions(self) -> list[str]:
+        """The names of those that wait for what comes, the last one first."""
+        made = self.progress_file.predictions(self._id())
+        return list(dict.fromkeys(p.name for p in reversed(made) if p.actual is None))
+
     def was(self, name: str, actual: object) -> Said:
         """Compares what came with what was predicted."""
         if actual is None or actual is ...:

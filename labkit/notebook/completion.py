@@ -1,4 +1,4 @@
-"""Completion after labkit's magics: function names, options and their values, aliases, sample events, request ids.
+"""Completion after labkit's magics: functions, options and their values, aliases, events, request ids, exercises.
 
 Nothing is started and nothing waits: without a running emulator there are no names.
 """
@@ -20,6 +20,7 @@ from labkit.notebook import grammar
 from labkit.power import STRATEGIES
 
 if TYPE_CHECKING:
+    from labkit.notebook.lesson_magics import LessonMagics
     from labkit.notebook.magics import LabMagics
 
 NAMED = (
@@ -36,6 +37,7 @@ NAMED = (
     "undeploy",
 )
 SEVERAL = ("coldstart", "cost", "undeploy")  # take more than one function
+OF_EXERCISES = ("check", "hint", "solution", "answer")
 WITH_EVENT = ("invoke",)  # the payload comes after the function
 VALUES = {"--pattern": PATTERNS, "--strategy": STRATEGIES, "--kind": KINDS, "--architecture": US_EAST_1.per_gb_s}
 NEWEST = 20
@@ -99,7 +101,14 @@ def _known(magics: LabMagics, magic: Any, name: str, before: list[str], word: st
         if name == "events" and named:
             return _event_options(named[0])
         return sorted(option for option in options if option.startswith("--") or len(option) == 2)
+    if name in (*OF_EXERCISES, "predict"):
+        return [] if named else _of_lesson(magic.__self__, name)
     return _words(magics, name, named)
+
+
+def _of_lesson(magics: LessonMagics, name: str) -> list[str]:
+    """The lesson's own order tells what comes next."""
+    return magics.predictions() if name == "predict" else magics.exercises()
 
 
 def _words(magics: LabMagics, name: str, named: list[str]) -> list[str]:

@@ -27,12 +27,26 @@ class LessonMagics(Magics):
     _workbook: Workbook | None = None
 
     @property
+    def lesson_folder(self) -> Path:
+        return Path(self.folder) if self.folder else Path.cwd()
+
+    def exercises(self) -> list[str]:
+        """Of this lesson, in their order. Raises LessonUnreadable where there is none."""
+        from labkit.lesson.course import lesson_in  # as below
+
+        return list(lesson_in(self.lesson_folder).exercises)
+
+    def predictions(self) -> list[str]:
+        """What has been predicted in this lesson and not been compared, the last one first. Raises LessonUnreadable."""
+        return self.workbook.open_predictions()
+
+    @property
     def workbook(self) -> Workbook:
         """The lesson of this notebook, made on first use."""
         from labkit.lesson.progress import Progress  # `%load_ext labkit` must stay quick: sqlite3 and more come with it
         from labkit.lesson.workbook import Workbook
 
-        folder = Path(self.folder) if self.folder else Path.cwd()
+        folder = self.lesson_folder
         if self._workbook is None or self._workbook.folder != folder:
             settings = Settings.from_environment(os.environ)
             self._workbook = Workbook(folder, Progress(settings.progress_file()), solutions=settings.solutions)

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any, Self
 from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, clear_output, display
 
-from labkit.client import DeployedFunction, Lab, Outcome, Outcomes
+from labkit.client import DeployedFunction, Interrupted, Lab, Outcome, Outcomes
 from labkit.life import Picture
-from labkit.load import Load
+from labkit.load import ClosedLoop, Load
 from labkit.loadtest import LiveLoad, LoadTest
 from labkit.power import MEMORY_MB, PowerTuning
 from labkit.show import html, life, text, words
+from labkit.simulation import Simulation
 
 if TYPE_CHECKING:
     from labkit.notebook.dashboard import Dashboard
@@ -145,7 +146,10 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """An interrupt says what it interrupted, if nobody nearer to the work has said so. Raises Interrupted."""
         self.close()
+        if kind is KeyboardInterrupt:
+            raise Interrupted(f"{self._what}: stopped halfway. Run the cell again to have it whole.") from None
 
     def __call__(self, done: int, total: int) -> None:
         self._done, self._total = done, total
@@ -280,6 +284,10 @@ class LiveLab(Lab):
     ) -> PowerTuning:
         with Progress(f"Measuring {name}, memory sizes") as progress:
             return super().power(name, memory_mb, event, **{"on_progress": progress, **options})
+
+    def simulate(self, name: str, load: Load | ClosedLoop, **options: Any) -> Simulation:
+        with Progress(f"Simulating {name}"):
+            return super().simulate(name, load, **options)
 
     def loadtest(self, name: str, load: Load, event: object = None, **options: Any) -> LoadTest:
         with LiveView() as view:

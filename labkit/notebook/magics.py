@@ -31,7 +31,6 @@ from labkit.notebook.display import Shown
 from labkit.notebook.live import LiveLab
 from labkit.power import MEMORY_MB, STRATEGIES, PowerTuning
 from labkit.show import html, text
-from labkit.simulate import Limits
 from labkit.simulation import Simulation
 
 MARK = "_labkit_runs"  # a variable of the notebook's that %reset takes away with all others
@@ -201,6 +200,8 @@ class LabMagics(Magics):
 
             %simulate predict --rate 50 --for 10m --pattern bursts --limit 20
         """
+        from labkit.simulate import Limits  # not before somebody simulates
+
         a = grammar.parse(self.simulate, line)
         load = pattern(a.pattern, a.rate, for_s=seconds_of(a.duration), seed=a.seed)
         return self.lab_of_kernel.simulate(a.name, load, limits=Limits(reserved=a.limit), seed=a.seed)

@@ -41,6 +41,8 @@ def run(argv: list[str], *, started: float, neighbour: Neighbour) -> None:
     client = CLIENTS[client_name](neighbour)
     if told := os.environ.pop("_LABKIT_VPC", ""):
         neighbour("network").Rules(told).restrict(neighbour)
+    if os.environ.pop("_LABKIT_OFFLINE", ""):
+        neighbour("offline").keep()
     if control:
         client.become_template(int(control), lifeline=int(fd))
     imports = neighbour("imports")

@@ -22,6 +22,7 @@ CELLS = (
     "%lab watch 1s",
     "explore.sliders(explore.memory)",
     "explore.sliders(explore.fit)",
+    "explore.drag()",
     "%lab dashboard",
     LATER,
 )
@@ -52,6 +53,28 @@ def test_a_moved_slider_changes_the_figure_and_its_table(notebook, cell, label, 
         page.keyboard.press("ArrowRight")
     expect(figure).to_have_attribute("alt", re.compile(re.escape(after)), timeout=PATIENCE_MS)
     expect(explorer.locator("figure")).to_have_count(1)
+
+
+def test_a_dragged_point_takes_the_fit_along_and_changes_the_figure(notebook):
+    from playwright.sync_api import expect
+
+    explorer = notebook.cell("explore.drag")
+    figure, page = explorer.locator("figure img"), notebook.page
+    expect(figure).to_have_attribute("alt", re.compile("No point was moved"), timeout=PATIENCE_MS)
+    dot = explorer.get_by_role("slider", name="point 10")
+    dot.scroll_into_view_if_needed()
+    box = dot.bounding_box()
+    before = explorer.locator("polyline").get_attribute("points")
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 40, box["y"] + 90, steps=5)
+    expect(explorer.locator("polyline")).not_to_have_attribute("points", before, timeout=PATIENCE_MS)
+    page.mouse.up()
+    expect(figure).to_have_attribute("alt", re.compile("Point 10 was moved to"), timeout=PATIENCE_MS)
+    dot.focus()
+    page.keyboard.press("ArrowUp")
+    expect(explorer.locator("figure")).to_have_count(1)
+    expect(explorer.locator("p[aria-live]")).to_contain_text("condition number")
 
 
 def test_the_dashboard_goes_on_while_no_cell_runs(notebook):

@@ -79,6 +79,15 @@ def connected(known, loop: FakeLoop) -> Connection:
     return made
 
 
+def test_who_is_foreign_is_told_so_and_not_heard():
+    made = Connection(lambda line, request: pytest.fail("it was heard"), set(), FakeLoop(), lambda transport: True)
+    transport = FakeTransport()
+    made.connection_made(transport)
+    made.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert transport.written.startswith(b"HTTP/1.1 403 ")
+    assert transport.ended
+
+
 @pytest.fixture
 def connection():
     return connected(set(), FakeLoop())

@@ -24,7 +24,7 @@ from labkit.emulator.deliveries import Deliveries, Delivery, Reply, refusal
 from labkit.emulator.invocation import Result
 from labkit.emulator.invoker import Answer
 from labkit.emulator.lineage import continued
-from labkit.emulator.recorder import Entry
+from labkit.emulator.logstream import Entry
 from labkit.emulator.registry import Function, FunctionVersion, PolicyStatement, Registry
 from labkit.errors import RequestTooLarge, ResourceConflict, TooManyRequests
 from labkit.mockaws import seam

@@ -19,7 +19,7 @@ from labkit.emulator.logevents import (
     news,
 )
 from labkit.emulator.loglines import FRAME_MAGIC, Origin
-from labkit.emulator.recorder import STREAM_BYTES, LogStream
+from labkit.emulator.logstream import STREAM_BYTES, LogStream
 from labkit.model import LoggingConfig, Status, Trace
 
 NOON = 1_800_000_000.0
@@ -50,7 +50,7 @@ def brought(log, now=NOON + 60):
     events = []
     for entry in log.unsent():
         new = news(entry, now, is_open=entry is log.open_entry)
-        entry.sent, entry.ended, entry.done = new.sent, new.ended, new.done
+        log.mark(entry, sent=new.sent, ended=new.ended, done=new.done)
         events += new.events
     return events
 

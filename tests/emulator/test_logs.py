@@ -14,8 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from labkit import Lab
+from labkit.emulator.logstream import STREAM_BYTES
 from labkit.emulator.operations.logging_config import LEVEL_WITH_TEXT
-from labkit.emulator.recorder import STREAM_BYTES
 
 pytestmark = pytest.mark.process
 

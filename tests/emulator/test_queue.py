@@ -13,8 +13,8 @@ from labkit.emulator.clock import Clock
 from labkit.emulator.destinations import delivery
 from labkit.emulator.invocation import Invocation, Result
 from labkit.emulator.invoker import Invoker
+from labkit.emulator.logstream import Entry
 from labkit.emulator.queue import EventQueue, Ways
-from labkit.emulator.recorder import Entry
 from labkit.emulator.registry import Function, FunctionVersion, Registry, parse_reference
 from labkit.errors import ResourceNotFound, ServiceFault, TooManyRequests
 from labkit.model import DeploymentPackage, EventInvokeConfig, FunctionConfig, Status, Trace

@@ -1,4 +1,4 @@
-"""Log streams and what bounds them."""
+"""Traces and log streams, and what bounds them."""
 
 from __future__ import annotations
 
@@ -8,128 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.emulator.loglines import FRAME_MAGIC, Origin, report_line
-from labkit.emulator.recorder import (
-    LEFT_BYTES,
-    STREAM_BYTES,
-    STREAMS,
-    TOTAL_BYTES,
-    TRACES,
-    LogStream,
-    Recorder,
-    log_tail,
-    phases_of,
-)
-from labkit.model import LoggingConfig, Status, Trace
+from labkit.emulator.loglines import Origin
+from labkit.emulator.recorder import LEFT_BYTES, STREAMS, TOTAL_BYTES, TRACES, Recorder, phases_of
+from labkit.emulator.reel import BATCH
+from labkit.model import Status, Trace
 
 TRACE = Trace(
     request_id="r1", function_name="f", version="$LATEST", environment_id="e", log_stream="s", arrived_at=0.0,
     queued_s=0.1, duration_s=0.00301, memory_mb=128, max_memory_mb=36, status=Status.SUCCESS,
 )  # fmt: skip
-AS_JSON = Origin("f", logging=LoggingConfig("JSON"))
-
-
-def stream(origin: Origin = Origin("f")) -> LogStream:  # noqa: B008 it is frozen
-    return LogStream("s", origin, clock=lambda: 0.0)
 
 
 def held(recorder: Recorder, function_name: str) -> int:
     return sum(each.size for each in recorder.streams(function_name))
 
 
-# --- one stream
-
-
-def test_an_invocation_stands_between_start_and_report():
-    log = stream()
-    log.begin_init()
-    log.write(b"loading\n")
-    log.begin("r1").trace = TRACE
-    log.write(b"hello\n")
-    lines = log.text().splitlines()
-    assert [line.split()[0] for line in lines] == ["INIT_START", "loading", "START", "hello", "END", "REPORT"]
-
-
-def test_what_the_platform_says_stands_where_it_was_said():
-    log = stream()
-    log.write(b"first\n")
-    log.end_init(1.0, status="timeout")
-    log.write(b"second\n")
-    log.end_init(1.0, phase="invoke", status="timeout")
-    assert [line.split("\t")[0] for line in log.text().splitlines()] == [
-        "first", "INIT_REPORT Init Duration: 1000.00 ms", "second", "INIT_REPORT Init Duration: 1000.00 ms"
-    ]  # fmt: skip
-
-
-def test_the_words_of_a_timeout_are_a_line_in_text_and_a_status_in_json():
-    texts = []
-    for origin in (Origin("f"), AS_JSON):
-        entry = stream(origin).begin("r1")
-        entry.closing, entry.trace = "Task timed out\n", dataclasses.replace(TRACE, status=Status.TIMEOUT)
-        texts.append(entry.text())
-    assert ["Task timed out" in text for text in texts] == [True, False]
-    assert '"status":"timeout"' in texts[1]
-
-
-def test_a_log_tail_is_at_most_4_kb_and_ends_with_the_report():
-    log = stream()
-    entry = log.begin("r1")
-    log.write(b"x" * 10_000 + b"\n")
-    entry.trace = TRACE
-    assert len(log_tail(entry)) == 4096
-    assert log_tail(entry).endswith(report_line(TRACE).encode() + b"\n")
-
-
-@pytest.mark.parametrize(("origin", "first"), [(Origin("f"), b"START"), (AS_JSON, b'{"time":')])
-def test_the_tail_of_a_first_invocation_shows_its_init_in_json(origin, first):
-    log = stream(origin)
-    log.begin_init()
-    tail = log_tail(log.begin("r1"))
-    assert tail.startswith(first)
-    assert (b"platform.initStart" in tail) is origin.as_json
-
-
-def test_the_tail_of_a_second_invocation_shows_no_init():
-    log = stream(AS_JSON)
-    log.begin_init()
-    log.begin("r1").trace = TRACE
-    assert b"platform.initStart" not in log_tail(log.begin("r2"))
-
-
-@given(st.lists(st.integers(1, 30), max_size=30))
-def test_a_frame_may_come_in_pieces(sizes):
-    message = b"a message of some length\n"
-    output = (FRAME_MAGIC + b"\x03" + len(message).to_bytes(4, "big") + b"\0" * 8 + message) * 3
-    log = stream()
-    for size in sizes:
-        log.write(output[:size])
-        output = output[size:]
-    log.write(output)
-    assert log.text() == message.decode() * 3
-
-
 # --- bounds
-
-
-def test_a_stream_keeps_its_newest_part():
-    log = stream()
-    for number in range(50):
-        log.begin(f"r{number}")
-        log.write(b"x" * 100_000)
-    text = log.text()
-    assert len(text) < STREAM_BYTES + 200_000
-    assert "r49" in text
-    assert "RequestId: r0 " not in text
-
-
-@pytest.mark.parametrize("chunk", [7, 65_536, 1_000_000])
-def test_one_endless_line_does_not_fill_the_memory(chunk):
-    log = stream()
-    log.begin("r")
-    for _ in range(3 * STREAM_BYTES // chunk):
-        log.write(b"y" * chunk)
-    assert STREAM_BYTES / 4 < len(log.text()) < STREAM_BYTES + 1_000_000
-    assert log.size <= STREAM_BYTES + 1_000_000
 
 
 def test_all_streams_together_are_bounded_and_the_oldest_goes_first():
@@ -189,29 +83,59 @@ def test_the_sum_is_always_what_the_streams_hold(steps):
         assert recorder.size == held(recorder, "f0") + held(recorder, "f1")
 
 
-def test_traces_forget_the_oldest():
+@pytest.fixture(scope="module")
+def long_lived() -> Recorder:
     recorder = Recorder()
-    for number in range(TRACES + 1):
+    for number in range(TRACES + 3 * BATCH):
         recorder.record(dataclasses.replace(TRACE, request_id=str(number)))
-    assert recorder.trace("0") is None
-    assert recorder.trace(str(TRACES)) is not None
+    return recorder
 
 
-def test_runs_are_told_once_and_of_very_many_the_newest():
+def test_traces_forget_the_oldest(long_lived):
+    assert long_lived.trace("0") is None
+    assert [long_lived.trace(str(TRACES + 3 * BATCH - back)).request_id for back in (1, TRACES)]
+
+
+def test_runs_are_told_once_and_of_very_many_the_newest(long_lived):
+    runs = TRACES + 3 * BATCH
+    assert long_lived.runs == runs
+    for back in (0, 2, 3 * BATCH, TRACES):
+        found = [trace.request_id for trace in long_lived.runs_since(runs - back)]
+        assert found == [str(number) for number in range(runs - back, runs)]
+    assert TRACES <= len(list(long_lived.runs_since(0))) == runs - long_lived.first_run < TRACES + 2 * BATCH
+
+
+@given(st.lists(st.sampled_from("rrrrxl"), max_size=400), st.integers(0, 400))
+def test_what_lies_on_disk_is_read_as_if_it_were_in_memory(steps, since):
+    recorder, runs = Recorder(), []
+    for at, step in enumerate(steps):
+        if step == "l" and runs:  # extensions end late
+            runs[at % len(runs)] = dataclasses.replace(runs[at % len(runs)], duration_s=9.0)
+            recorder.lengthen(runs[at % len(runs)])
+        else:
+            name = "again" if step == "x" else str(at)  # an event that is tried again keeps its id
+            runs.append(dataclasses.replace(TRACE, request_id=name, arrived_at=float(at)))
+            recorder.record(runs[-1])
+    assert list(recorder.runs_since(since)) == runs[since:]
+    assert recorder.traces() == list({trace.request_id: trace for trace in runs}.values())
+    for trace in recorder.traces():
+        assert recorder.trace(trace.request_id) == trace
+
+
+def test_a_cleared_recorder_knows_no_run_and_goes_on_counting():
     recorder = Recorder()
-    for number in range(TRACES + 3):
+    for number in range(3 * BATCH + 1):
         recorder.record(dataclasses.replace(TRACE, request_id=str(number)))
-    assert [trace.request_id for trace in recorder.runs_since(recorder.runs - 2)] == [str(TRACES + 1), str(TRACES + 2)]
-    assert len(recorder.runs_since(0)) == TRACES
-    assert recorder.runs_since(recorder.runs) == []
+    recorder.clear()
+    assert (recorder.traces(), recorder.runs, recorder.first_run) == ([], 3 * BATCH + 1, 3 * BATCH + 1)
 
 
 def test_an_event_that_is_tried_again_has_two_runs_and_one_trace():
     recorder = Recorder()
     recorder.record(TRACE)
-    recorder.record(dataclasses.replace(TRACE, duration_s=9.0))  # with its extensions
+    recorder.lengthen(dataclasses.replace(TRACE, duration_s=9.0))  # with its extensions
     recorder.record(dataclasses.replace(TRACE, arrived_at=60.0))
-    assert [trace.arrived_at for trace in recorder.runs_since(0)] == [0.0, 60.0]
+    assert [(trace.arrived_at, trace.duration_s) for trace in recorder.runs_since(0)] == [(0.0, 9.0), (60.0, 0.00301)]
     assert recorder.traces() == [dataclasses.replace(TRACE, arrived_at=60.0)]
 
 
@@ -242,17 +166,6 @@ def test_what_is_let_go_has_been_brought_and_runs_no_more():
     recorder.forget("g")
     recorder.let_go([over, running])
     assert recorder.all_streams() == [running, later]
-
-
-def test_a_stream_tells_how_many_invocations_fell_out_before_they_were_sent():
-    log = stream()
-    for number in range(5):
-        log.begin(f"r{number}")
-        log.write(b"x" * 1_000_000)
-        log.entries[-1].done = number == 0  # CloudWatch has this one
-    kept = [entry.request_id for entry in log.entries]
-    assert kept == ["r3", "r4"]
-    assert log.lost == 2
 
 
 # --- an init's parts

@@ -24,6 +24,9 @@ class FakeTransport:
         self.closed = False
         self.reading = True
 
+    def get_extra_info(self, name: str) -> None:
+        """It has no address."""
+
     def pause_reading(self) -> None:
         self.reading = False
 

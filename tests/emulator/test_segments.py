@@ -8,7 +8,7 @@ import json
 import pytest
 
 from labkit.emulator.loglines import Origin
-from labkit.emulator.recorder import Entry
+from labkit.emulator.logstream import Entry
 from labkit.emulator.segments import RATE_OF_THE_REST, Sampler, fields_of, segments
 from labkit.model import Status, Trace
 

@@ -56,6 +56,18 @@ def test_a_lessons_kernel_and_its_children_stay_on_this_machine(notebook):
 
 
 @pytest.mark.process
+def test_a_lessons_handlers_stay_on_this_machine(notebook):
+    cells = [
+        "%load_ext labkit",
+        f"%%function probe\nimport socket\ndef handler(event, context):\n    {PROBES['a connection']}\n",
+        "failed = %invoke probe {}\nprint(failed.error.message)",
+    ]
+    (report,) = run([notebook(*cells)])
+    assert report.error is None
+    assert "Lessons are offline: a connection to 192.0.2.1 was refused." in report.texts[-1]
+
+
+@pytest.mark.process
 def test_a_notebook_of_ones_own_may_use_the_network(notebook):
     (report,) = run(
         [notebook("import sys; print('sitecustomize' in sys.modules and sys.modules['sitecustomize'].__file__)")],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,6 +20,7 @@ MAGICS = {
     "cell": "function api",
 }
 F = "%%function f\ndef handler(event, context): return 1\n"
+LESSONS = Path(__file__).parent.parent.parent / "lessons"
 HEAVY = ["sklearn", "scipy", "moto", "boto3", "botocore", "ipywidgets", "matplotlib", "numpy", "requests"]
 
 
@@ -256,6 +259,37 @@ def test_the_completer_of_the_shell_writes_the_whole_line(completing, line, whol
     with provisionalcompleter():
         found = [line[: c.start] + c.text + line[c.end :] for c in completing.Completer.completions(line, len(line))]
     assert whole in found
+
+
+@pytest.fixture
+def in_a_lesson(completing, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress.sqlite3"))
+    shutil.copy(LESSONS / "00-orientation" / "lesson.json", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return completing
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%check ", ["numbers", "greet", "why"]),
+        ("%hint gr", ["greet"]),
+        ("%solution w", ["why"]),
+        ("%answer nu", ["numbers"]),
+        ("%answer numbers 1", []),
+        ("%predict ", ["times_slower", "second"]),
+        ("%predict second --w", ["--was"]),
+    ],
+)
+def test_completion_knows_a_lessons_exercises_and_open_predictions(in_a_lesson, line, expected):
+    for made in ("%predict second cold", "%predict digits 12", "%predict times_slower 20", "%predict digits --was 15"):
+        in_a_lesson.run_cell(made)
+    assert candidates(in_a_lesson._labkit[0][0], line) == expected
+
+
+def test_outside_of_a_lesson_there_are_no_exercises(completing, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert candidates(completing._labkit[0][0], "%check ") == []
 
 
 def test_completion_starts_no_emulator(empty_shell):

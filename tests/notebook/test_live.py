@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from labkit.client import Interrupted
 from labkit.life import Life, Look
 from labkit.notebook import live
 from labkit.notebook.live import BETWEEN_S, PATIENCE_S, TELLER, LiveView, Progress, tell_of_calls
@@ -108,6 +109,17 @@ def test_work_within_work_is_silent(display, wait_until):
     with Progress("Deploying f"), Progress("Waiting for s3"):
         wait_until(lambda: display.shown)
     assert [str(one[0]).split(" (")[0] for one in display.shown] == ["Deploying f"]
+
+
+def test_an_interrupt_says_what_it_interrupted(display):
+    with pytest.raises(Interrupted, match="Deploying f: stopped") as raised, Progress("Work"), Progress("Deploying f"):
+        raise KeyboardInterrupt
+    assert raised.value._render_traceback_() == [f"Interrupted: {raised.value}"]
+
+
+def test_what_an_interrupted_call_says_by_itself_stays(display):
+    with pytest.raises(Interrupted, match=r"^f was stopped$"), Progress("Running f"):
+        raise Interrupted("f was stopped")
 
 
 def test_unloading_leaves_no_thread(display):

@@ -1,39 +1,16 @@
-"""Keeps a lesson offline: an audit hook that refuses every connection, datagram and look-up that leaves this machine.
+"""Keeps a lesson offline (`runtime/offline.py`).
 
 Not imported by anybody: `labkit run` puts this folder on the PYTHONPATH of a lesson's kernel, and Python imports a
 module of this name when it starts, here and in every Python that the kernel starts. Deployed functions start without
-it: an environment has nothing of the kernel's (`-I -S`). It is a net for mistakes, not for
-malice: code that calls the operating system by other means than Python's sockets passes under it.
+it, and are told by LABKIT_NETWORK.
 """
 
-import os
-import sys
+import importlib.util
+from pathlib import Path
 
-LOCAL_NAMES = ("localhost", "0.0.0.0", "::", "::1", "", "<broadcast>")
-
-
-def is_local(host: object) -> bool:
-    """Whether a host is this machine."""
-    if host is None:
-        return True
-    name = (host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)).rstrip(".").lower()
-    own = os.uname().nodename.lower() if hasattr(os, "uname") else ""
-    numeric = name.removeprefix("::ffff:")
-    loopback = numeric.startswith("127.") and numeric.replace(".", "").isdigit()
-    return loopback or name in LOCAL_NAMES or name == own or name.endswith(".localhost")
-
-
-def refuse(event: str, arguments: tuple[object, ...]) -> None:
-    """The hook: raises PermissionError for what would leave the machine."""
-    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
-        address = arguments[1]
-        host = address[0] if isinstance(address, tuple) and address else None  # a UNIX socket's address is no tuple
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        host = arguments[0]
-    else:
-        return
-    if not is_local(host):
-        raise PermissionError(f"Lessons are offline: a connection to {host} was refused.")
-
-
-sys.addaudithook(refuse)
+_found = importlib.util.spec_from_file_location("labkit_offline", Path(__file__).parents[2] / "runtime" / "offline.py")
+assert _found is not None
+assert _found.loader is not None
+_offline = importlib.util.module_from_spec(_found)
+_found.loader.exec_module(_offline)
+_offline.keep()

@@ -18,7 +18,7 @@ import requests
 
 from labkit.emulator.environment import Environment
 from labkit.emulator.loglines import Origin
-from labkit.emulator.recorder import LogStream
+from labkit.emulator.logstream import LogStream
 from labkit.model import FunctionConfig
 
 pytestmark = pytest.mark.process
@@ -399,7 +399,7 @@ def test_a_provisioned_init_may_take_longer(provisioned, timeout_s, limit_s):
     sandbox: Any = IdleSandbox()
     environment = Environment(
         "1", version, sandbox=lambda _: sandbox, stream=LogStream("s", Origin("f")), argv=(), variables={}, extensions=(), provisioned=provisioned,
-        record=lambda trace: None, notify=lambda environment, what: None,
+        record=lambda trace: None, lengthen=lambda trace: None, notify=lambda environment, what: None,
     )  # fmt: skip
     asyncio.run(environment.start())
     now = time.monotonic()
