@@ -104,6 +104,7 @@ exercises.answer(
     wrong={
         "7.5": "That is what is *lost*: log₁₀ κ. How many of 16 are left?",
         "1.0": "That is what the normal equations keep: 16 − 2·log₁₀ κ. QR does not square κ.",
+        "8.0": "log₁₀(3·10⁷) is between 7 and 8. Keep its first digit after the point.",
         "9.0": "log₁₀ of 3·10⁷ is 7 plus log₁₀ 3, not 7.",
         "16.0": "QR is good, but no method escapes κ itself: the rounding of the data is already magnified κ times.",
     },
@@ -238,9 +239,9 @@ def check_modified(modified):
     no_library(modified)
     tilted = np.vstack([np.ones(3), 1e-7 * np.eye(3)])  # Läuchli's matrix: 1 + 1e-14 is hard to tell from 1
     for name, A in {
-        "a random matrix": random_problem(0)[0],
-        "Longley": np.array(dataset("Longley").X),
-        "Läuchli's": tilted,
+        "On a random matrix": random_problem(0)[0],
+        "On Longley": np.array(dataset("Longley").X),
+        "On Läuchli's matrix (ones over 1e-7 times the identity)": tilted,
     }.items():
         given = A.copy()
         Q, R = modified(A)
@@ -253,27 +254,27 @@ def _check_factors(name, A, Q, R):
     require(
         Q.shape == A.shape and R.shape == (p, p),
         "shape",
-        f"{name}: found Q {Q.shape} and R {R.shape}; expected {A.shape} and {(p, p)}.",
+        f"{name} found Q {Q.shape} and R {R.shape}; expected {A.shape} and {(p, p)}.",
     )
-    require(np.allclose(R, np.triu(R)), "triangular", f"{name}: R must be 0 below its diagonal.")
+    require(np.allclose(R, np.triu(R)), "triangular", f"{name} R must be 0 below its diagonal.")
     lengths = np.linalg.norm(Q, axis=0)
     apart = np.abs(Q @ R - A).max() / np.abs(A).max()
     loss = np.abs(Q.T @ Q - np.eye(p)).max()
     if apart > 1e-12:
-        if np.allclose(lengths, 1) and name == "a random matrix" and _last_only(A, Q):
+        if np.allclose(lengths, 1) and name == "On a random matrix" and _last_only(A, Q):
             reject(
-                "forgets", f"{name}: column 3 of Q is not perpendicular to column 1: only the last part was taken away."
+                "forgets", f"{name} column 3 of Q is not perpendicular to column 1: only the last part was taken away."
             )
         reject(
             "no-direction",
-            f"{name}: QR misses A by {apart:.1g} of its size. From Q[:, j] a *vector* along Q[:, k] must go.",
+            f"{name} QR misses A by {apart:.1g} of its size. From Q[:, j] a *vector* along Q[:, k] must go.",
         )
     kappa = np.linalg.cond(A / np.linalg.norm(A, axis=0))
     allowed = 50 * kappa * 2.0**-52
     require(
         loss < allowed,
         "classical",
-        f"{name}: QR = A, but QᵀQ differs from I by {loss:.0e}; modified Gram-Schmidt leaves less than {allowed:.0e}. "
+        f"{name} QR = A holds, but QᵀQ differs from I by {loss:.0e}; modified Gram-Schmidt leaves less than {allowed:.0e}. "
         "From which column do you compute the part R[k, j]?",
     )
 
