@@ -82,7 +82,7 @@ def agreement(coef, reference, length):
     weight = np.abs(reference) * length
     floor = max(1e-8 * weight.max(), 1e-300)
     error = np.abs(coef - reference) * length / np.maximum(weight, floor)
-    return round(float(-np.log10(np.clip(error.max(), 1e-15, 1e15))), 1)
+    return round(float(-np.log10(np.clip(error.max(), 1e-15, 1e15))), 1) + 0.0  # not -0.0
 
 
 def expected(X, y, coef):
