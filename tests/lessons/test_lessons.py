@@ -19,6 +19,7 @@ from labkit.lesson.exercises import declared
 from labkit.lesson.lint import lint
 from labkit.lesson.report import Report
 from labkit.lesson.run import Options, run
+from labkit.lesson.source import read
 
 LESSONS = Path(__file__).parent.parent.parent / "lessons"
 SOURCES = build.sources(LESSONS)
@@ -39,6 +40,12 @@ def ids(path: Path) -> str:
 
 def test_there_are_lessons():
     assert NOTEBOOKS
+
+
+def test_the_readme_names_every_lesson():
+    readme = (LESSONS.parent / "README.md").read_text("utf-8")
+    headers = [read(source).header for source in SOURCES]
+    assert [h.id for h in headers if f"| {h.id} | {h.title} |" not in readme] == []
 
 
 def test_every_notebook_is_what_the_builder_makes_of_its_source():
@@ -104,7 +111,7 @@ def test_a_lesson_runs_with_its_blanks_and_every_check_says_not_done_yet(reports
 
 @pytest.mark.process
 @pytest.mark.xdist_group("lessons")
-@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids="/".join)
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES)
 def test_a_check_tells_the_solution_the_blank_and_each_wrong_answer_apart(reports, lesson, exercise):
     solved = reports[lesson][0]
     rows = [row for row in solved.proof if row["exercise"] == exercise]
