@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labkit.lesson.exercises import Exercises, reject, require
+from labkit.lesson.exercises import Exercises, names_used, reject, require
 from labkit.numerics import layers
 
 exercises = Exercises()
@@ -64,6 +64,7 @@ KEEP = "pooled[:, :, i, j] = value"
         POOL.format(value="value = part.max()", place=KEEP): "mixes",
         POOL.format(value="value = part.max(axis=(2, 3))", place="pooled[:, :, j, i] = value"): "transposed",
         POOL.format(value="value = np.abs(part).max(axis=(2, 3))", place=KEEP): "size-only",
+        "def max_pool(x, size):\n    return layers.max_pool(x, size)": "library",
     },
     hints={
         "mean": ["Section 3 says what max-pooling takes of each block.", "An array has a method for it: .max(axis=...)."],
@@ -72,11 +73,13 @@ KEEP = "pooled[:, :, i, j] = value"
             "part.max(axis=(2, 3)) leaves one number for each image and channel.",
         ],
         "transposed": ["i counts rows. Which axis of `pooled` are its rows?", "The order is (image, channel, i, j)."],
+        "library": ["The four steps above the blanks are all you need."],
         "size-only": ["-5 is smaller than 1, although it is further from 0.", "Take the maximum of the numbers."],
     },
 )
 def check_pool(max_pool):
     """Images of several shapes, with negative numbers."""
+    _own(max_pool)
     for seed, (shape, size) in enumerate([((2, 3, 4, 4), 2), ((1, 2, 6, 9), 3), ((3, 1, 2, 8), 2)]):
         x = np.random.default_rng(seed).normal(size=shape)
         kept = x.copy()
@@ -121,6 +124,7 @@ BACKWARD = """def max_pool_backward(x, size, gradient):
             "(part == part.max()) * gradient[n, c, i, j]"
         ): "ties",
         BACKWARD.format(place="by_x[n, c, i * size + row, j * size + column] = part.max()"): "values",
+        "def max_pool_backward(x, size, gradient):\n    return layers.max_pool_backward(x, size, gradient)": "library",
     },
     hints={
         "offset": [
@@ -144,6 +148,7 @@ BACKWARD = """def max_pool_backward(x, size, gradient):
 )
 def check_pool_backward(max_pool_backward):
     """Against the reference; then with equal numbers in a block."""
+    _own(max_pool_backward)
     rng = np.random.default_rng(7)
     x, gradient = rng.normal(size=(2, 3, 4, 6)), rng.normal(size=(2, 3, 2, 3))
     kept, kept_gradient = x.copy(), gradient.copy()
@@ -357,6 +362,7 @@ def _detector(places=SORTED, least="threshold", then="break", keep=ALONE, classe
         _detector(places="range(surest.size)", then="continue"): "order",
         _detector(places="np.argsort(surest, axis=None)", then="continue"): "backwards",
         _detector(least="0.9"): "fixed-threshold",
+        _detector(keep=ALONE.replace("<=", "<")): "too-strict",
         _detector().replace("surest = chances[:, :, :10]", "surest = chances").replace(", :10]", "]"): "nothing",
     },
     hints={
@@ -370,6 +376,7 @@ def _detector(places=SORTED, least="threshold", then="break", keep=ALONE, classe
         ],
         "backwards": ["np.argsort sorts upwards.", "Sort -surest instead."],
         "fixed-threshold": ["Use the argument `threshold`, not its usual value."],
+        "too-strict": ["Windows that do not touch have IoU 0. What does your comparison say with overlap=0?", "Use <=."],
         "nothing": ["The last class is no digit: leave it out with [:, :, :10]."],
         "raises": ["Does `%check iou` pass? `detect` calls it.", "surest has two axes: one index each."],
     },
@@ -400,24 +407,28 @@ def _judge_finds(found, chances, threshold, overlap):
     if set(found) == set(expected) and len(found) == len(expected):
         return
     require(all(find[2] != 10 for find in found), "nothing", "Class 10 is among the finds: that is `nothing`, not a digit.")
-    low = [find for find in found if surest[find[:2]] < threshold]
-    if low or len(found) < len(expected) and set(found) < set(expected):
-        reject("fixed-threshold", f"With threshold={threshold} it does not stop where it should: found {found}.")
+    missing = [surest[find[:2]] for find in expected if find not in found]
+    subset = missing and set(found) < set(expected)
+    if any(surest[find[:2]] < threshold for find in found) or subset and max(missing) < 0.9:
+        said = f"With threshold={threshold}: {len(found)} finds, expected {len(expected)}."
+        reject("fixed-threshold", f"{said} It does not stop at the threshold that it is given.")
+    if subset:
+        said = f"With overlap={overlap}: {len(found)} finds, expected {len(expected)}."
+        reject("too-strict", f"{said} A window is suppressed only if its IoU with a kept one is *more* than overlap.")
     if any(_window_iou(a, b) > overlap for n, a in enumerate(found) for b in found[:n]):
         said = f"{len(found)} finds, expected {len(expected)}: finds overlap by more than {overlap}."
         reject("duplicates", f"{said} One digit must not be found twice.")
-    best = tuple(map(int, np.unravel_index(surest.argmax(), surest.shape)))
-    if found and best not in [find[:2] for find in found]:
-        least = min(surest[i, j] for i, j in np.argwhere(surest >= threshold))
-        if any(surest[find[:2]] == least for find in found):
-            reject("backwards", "The least sure windows win, the surest are suppressed: the order is upside down.")
-        reject("order", f"The surest window of all, at {best}, is not among the finds: a less sure one came first.")
+    downwards = np.argsort(-surest, axis=None, kind="stable")
+    if set(found) == set(_suppressed(chances, threshold, overlap, downwards[::-1])):
+        reject("backwards", "The least sure windows win, the surest are suppressed: the order is upside down.")
+    if set(found) == set(_suppressed(chances, threshold, overlap, range(surest.size))):
+        reject("order", "A less sure window suppresses a surer one next to it: yours go from top to bottom.")
     reject("differs", f"Found {found}, expected {expected} (threshold {threshold}, overlap {overlap}).")
 
 
-def _suppressed(chances, threshold, overlap):
+def _suppressed(chances, threshold, overlap, places=None):
     surest, found = chances[:, :, :10].max(axis=2), []
-    for place in np.argsort(-surest, axis=None, kind="stable"):
+    for place in np.argsort(-surest, axis=None, kind="stable") if places is None else places:
         i, j = map(int, np.unravel_index(place, surest.shape))
         if surest[i, j] >= threshold and all(_window_iou((i, j), find) <= overlap for find in found):
             found.append((i, j, int(chances[i, j, :10].argmax())))
@@ -612,6 +623,12 @@ exercises.explain("announce", words=8)
 
 
 # --- what the checks share ----------------------------------------------------------------------------------
+
+
+def _own(function):
+    library = sorted(name for name in names_used(function) if name.startswith("labkit.numerics.layers."))
+    if library:
+        reject("library", f"Your function calls {library[0]}. That is what it is compared with: write it yourself.")
 
 
 def _unchanged(now, before, name):
