@@ -67,7 +67,10 @@ KEEP = "pooled[:, :, i, j] = value"
         "def max_pool(x, size):\n    return layers.max_pool(x, size)": "library",
     },
     hints={
-        "mean": ["Section 3 says what max-pooling takes of each block.", "An array has a method for it: .max(axis=...)."],
+        "mean": [
+            "Section 3 says what max-pooling takes of each block.",
+            "An array has a method for it: .max(axis=...).",
+        ],
         "mixes": [
             "`part` has four axes: images, channels, rows, columns. Which two belong to the block?",
             "part.max(axis=(2, 3)) leaves one number for each image and channel.",
@@ -94,7 +97,9 @@ def check_pool(max_pool):
         if np.allclose(found, np.abs(blocks).max(axis=(3, 5))):
             reject("size-only", "Signs are lost: the block's largest number is asked, not the one furthest from 0.")
         if np.allclose(found, blocks.max(axis=(0, 1, 3, 5))):
-            reject("mixes", "All images and channels got the same number: the maximum is taken over all of them at once.")
+            reject(
+                "mixes", "All images and channels got the same number: the maximum is taken over all of them at once."
+            )
         if shape[2] == shape[3] and np.allclose(found, expected.swapaxes(2, 3)):
             reject("transposed", "The right numbers in the wrong places: rows and columns are exchanged.")
         at = _first_difference(found, expected)
@@ -164,7 +169,9 @@ def check_pool_backward(max_pool_backward):
         found, expected = np.asarray(max_pool_backward(x, 3, gradient)), layers.max_pool_backward(x, 3, gradient)
         if (np.count_nonzero(found, axis=(2, 3)) > np.count_nonzero(expected, axis=(2, 3))).any():
             reject("ties", "In a block with two equally large numbers both get the gradient. Expected: the first only.")
-        require(np.allclose(found, expected), "differs", "With size 3 it differs from the reference. Is a 2 fixed in it?")
+        require(
+            np.allclose(found, expected), "differs", "With size 3 it differs from the reference. Is a 2 fixed in it?"
+        )
 
 
 def _say_how_backward_differs(found, expected, x, gradient):
@@ -221,7 +228,13 @@ ROWS, COLUMNS = "rows = (x.shape[2] - size) // stride", "columns = (x.shape[3] -
 )
 def check_repair(repaired_backward):
     """A gradient check on several shapes, and a name for each way to fail it."""
-    cases = [((1, 1, 7, 7), 3, 2), ((2, 1, 9, 7), 3, 2), ((1, 2, 6, 9), 3, 2), ((1, 1, 6, 4), 2, 2), ((1, 1, 5, 6), 3, 1)]
+    cases = [
+        ((1, 1, 7, 7), 3, 2),
+        ((2, 1, 9, 7), 3, 2),
+        ((1, 2, 6, 9), 3, 2),
+        ((1, 1, 6, 4), 2, 2),
+        ((1, 1, 5, 6), 3, 1),
+    ]
     for shape, size, stride in cases:
         rng = np.random.default_rng(sum(shape))
         x = rng.normal(size=shape)
@@ -281,7 +294,9 @@ WIDTH = "width = max(0, min(a[3], b[3]) - max(a[1], b[1]))"
 @exercises.differential(
     "iou",
     wrong={
-        IOU.format(width="width = min(a[3], b[3]) - max(a[1], b[1])", answer="both / (area_a + area_b - both)"): "negative",
+        IOU.format(
+            width="width = min(a[3], b[3]) - max(a[1], b[1])", answer="both / (area_a + area_b - both)"
+        ): "negative",
         IOU.format(width=WIDTH, answer="both / (area_a + area_b)"): "twice",
         IOU.format(width=WIDTH, answer="both / area_a"): "one-sided",
         IOU.format(width=WIDTH, answer="both / (128 - both)"): "fixed-size",
@@ -295,7 +310,10 @@ WIDTH = "width = max(0, min(a[3], b[3]) - max(a[1], b[1]))"
             "It is below 0 if they do not touch. Look at how `height` avoids that.",
         ],
         "twice": ["area_a + area_b counts the intersection twice.", "Subtract it once: that is the union."],
-        "one-sided": ["A small box inside a large one: is the answer the same if you exchange them?", "Divide by the union."],
+        "one-sided": [
+            "A small box inside a large one: is the answer the same if you exchange them?",
+            "Divide by the union.",
+        ],
         "fixed-size": ["A box need not be 8 × 8.", "Compute each area from its own four numbers."],
         "one-more": ["Right and bottom are one *past* the last pixel, so right - left is the width already."],
     },
@@ -376,21 +394,43 @@ def _detector(places=SORTED, least="threshold", then="break", keep=ALONE, classe
         ],
         "backwards": ["np.argsort sorts upwards.", "Sort -surest instead."],
         "fixed-threshold": ["Use the argument `threshold`, not its usual value."],
-        "too-strict": ["Windows that do not touch have IoU 0. What does your comparison say with overlap=0?", "Use <=."],
+        "too-strict": [
+            "Windows that do not touch have IoU 0. What does your comparison say with overlap=0?",
+            "Use <=.",
+        ],
         "nothing": ["The last class is no digit: leave it out with [:, :, :10]."],
         "raises": ["Does `%check iou` pass? `detect` calls it.", "surest has two axes: one index each."],
     },
 )
-def check_detect(detect, iou, window_chances, detector, paste, images, labels, strange):
-    """On canvases with unseen digits; the same finds as labkit's own suppression."""
-    require(abs(iou((0, 0, 8, 8), (0, 4, 8, 12)) - 1 / 3) < 1e-9, "iou-first", "`iou` is not right yet: %check iou first.")
+def check_detect(detect, iou):
+    """On made-up chances: six peaks of different heights, on canvases of several shapes."""
+    require(
+        abs(iou((0, 0, 8, 8), (0, 4, 8, 12)) - 1 / 3) < 1e-9, "iou-first", "`iou` is not right yet: %check iou first."
+    )
     for seed, threshold, overlap in ((60, 0.9, 0.3), (61, 0.9, 0.3), (62, 0.5, 0.3), (63, 0.7, 0.0), (64, 0.9, 0.5)):
-        canvas, _ = paste(np.random.default_rng(seed), images[strange], labels[strange])
-        chances = window_chances(detector, canvas)
+        chances = _scene(seed, (33, 33) if seed % 2 else (27, 40))
         kept = chances.copy()
         found = detect(chances, threshold=threshold, overlap=overlap)
         _unchanged(chances, kept, "chances")
         _judge_finds(_finds(found), chances, threshold, overlap)
+
+
+def _scene(seed, shape):
+    """Chances as a detector gives them: (rows, columns, 11), high at six places and around them."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.indices(shape)
+    chances, peaks = np.zeros((*shape, 11)), []
+    while len(peaks) < 6:
+        i, j = (int(rng.integers(side)) for side in shape)
+        if all(max(abs(i - a), abs(j - b)) >= 9 for a, b in peaks):
+            peaks.append((i, j))
+    for (i, j), height in zip(peaks, (0.99, 0.98, 0.96, 0.95, 0.8, 0.6), strict=True):
+        hill = height * np.exp(-((rows - i) ** 2 + (columns - j) ** 2) / 20)
+        digit = rng.integers(10)
+        chances[:, :, digit] = np.maximum(chances[:, :, digit], hill)
+    chances[:, :, :10] += 1e-6 * rng.random((*shape, 10))
+    chances[:, :, 10] = np.maximum(0, 1 - chances[:, :, :10].sum(axis=2))
+    return chances / chances.sum(axis=2, keepdims=True)
 
 
 def _finds(found):
@@ -406,10 +446,12 @@ def _judge_finds(found, chances, threshold, overlap):
     expected = _suppressed(chances, threshold, overlap)
     if set(found) == set(expected) and len(found) == len(expected):
         return
-    require(all(find[2] != 10 for find in found), "nothing", "Class 10 is among the finds: that is `nothing`, not a digit.")
+    require(
+        all(find[2] != 10 for find in found), "nothing", "Class 10 is among the finds: that is `nothing`, not a digit."
+    )
     missing = [surest[find[:2]] for find in expected if find not in found]
     subset = missing and set(found) < set(expected)
-    if any(surest[find[:2]] < threshold for find in found) or subset and max(missing) < 0.9:
+    if any(surest[find[:2]] < threshold for find in found) or (subset and max(missing) < 0.9):
         said = f"With threshold={threshold}: {len(found)} finds, expected {len(expected)}."
         reject("fixed-threshold", f"{said} It does not stop at the threshold that it is given.")
     if subset:
@@ -494,8 +536,14 @@ def _guard(trouble=OUTSIDE, refuse=REFUSE, review=UNSURE):
         "reversed": ["true means: a human should look.", "That is where sure is *below* 0.9."],
         "not-a-list": ["The batch has many images; which of them should a human look at?", "(sure < 0.9).tolist()"],
         "too-large": ["What does the handler do with a pixel of 16?", "Look at x.min() and x.max() before `chances`."],
-        "message": ["What would you need to know, if you had sent 0 to 16?", "Say what came, and that 0 to 1 is wanted."],
-        "fails": ["%invoke recognise_safely with one image shows the error.", "JSON knows no numpy types: use .tolist()."],
+        "message": [
+            "What would you need to know, if you had sent 0 to 16?",
+            "Say what came, and that 0 to 1 is wanted.",
+        ],
+        "fails": [
+            "%invoke recognise_safely with one image shows the error.",
+            "JSON knows no numpy types: use .tolist().",
+        ],
     },
 )
 def check_guard(recognise, recognise_safely, images):
@@ -520,7 +568,9 @@ def check_guard(recognise, recognise_safely, images):
         require(found == 400, diagnosis, f"{what}: found status {found}, expected 400.")
     said = str(_answered(recognise_safely, 16 * batch[:3], "unhandled", "0 to 16").get("message", ""))
     helpful = "16" in said and "0" in said and "1" in said.replace("16", "")
-    require(helpful, "message", f"The caller who sent 0 to 16 reads {said!r}: say what range came, and what is expected.")
+    require(
+        helpful, "message", f"The caller who sent 0 to 16 reads {said!r}: say what range came, and what is expected."
+    )
     for event in ({}, {"pixels": "ink"}, {"pixels": []}, {"pixels": [[0] * 8] * 8}):
         outcome = recognise_safely.invoke(event)
         held = outcome.error is None and outcome.payload.get("statusCode") == 400
@@ -531,7 +581,9 @@ def _answered(function, pixels, diagnosis, what):
     outcome = function.invoke({"pixels": pixels})
     if outcome.error is not None:
         error = outcome.error
-        reject(diagnosis, f"{what}: the handler fails with {error.error_type}: {error.message}; return a status instead.")
+        reject(
+            diagnosis, f"{what}: the handler fails with {error.error_type}: {error.message}; return a status instead."
+        )
     if not isinstance(outcome.payload, dict):
         reject(diagnosis, f"{what}: found {outcome.payload!r}; a dictionary with statusCode is expected.")
     return outcome.payload
@@ -540,7 +592,9 @@ def _answered(function, pixels, diagnosis, what):
 def _judge_review(answer, sure):
     review, expected = answer.get("review"), [share < 0.9 for share in sure]
     if not isinstance(review, list) or len(review) != len(sure):
-        reject("not-a-list", f'"review" is {str(review)[:40]}; a list with true or false for each of the images is wanted.')
+        reject(
+            "not-a-list", f'"review" is {str(review)[:40]}; a list with true or false for each of the images is wanted.'
+        )
     if review == [not wanted for wanted in expected]:
         reject("reversed", '"review" is true for the sure ones: it is upside down.')
     wrong = sum(a is not b for a, b in zip(review, expected, strict=True))
@@ -563,7 +617,10 @@ RESIDUAL = """def block_backward(W1, W2, h, g):
         RESIDUAL.format(answer="g += 0.1 * W1.T @ (slope * (W2.T @ g))\n    return g"): "changes-g",
     },
     hints={
-        "no-skip": ["h reaches h' by two paths: through the branch, and past it.", "The path past it has the derivative 1: g."],
+        "no-skip": [
+            "h reaches h' by two paths: through the branch, and past it.",
+            "The path past it has the derivative 1: g.",
+        ],
         "unscaled": ["What stands in front of the branch in h' = h + 0.1 · ...?"],
         "not-transposed": [
             "Forwards W maps h to y = W h. Then dL/dh_j is the sum over i of (dL/dy_i) W_ij.",
@@ -577,10 +634,10 @@ def check_residual(block, block_backward):
     """Against the complex step, which is right to rounding; first square, then not."""
     for seed, inner in enumerate((6, 6, 9, 4)):
         rng = np.random.default_rng(seed)
-        W1, W2, h, g = (rng.normal(size=size) for size in ((inner, 6), (6, inner), 6, 6))
-        expected = np.array([(g @ block(W1, W2, h + 1e-30j * unit)).imag / 1e-30 for unit in np.eye(6)])
+        w1, w2, h, g = (rng.normal(size=size) for size in ((inner, 6), (6, inner), 6, 6))
+        expected = np.array([(g @ block(w1, w2, h + 1e-30j * unit)).imag / 1e-30 for unit in np.eye(6)])
         kept = g.copy()
-        found = np.asarray(block_backward(W1, W2, h, g))
+        found = np.asarray(block_backward(w1, w2, h, g))
         if not np.array_equal(g, kept):
             reject("changes-g", "Your function changed `g`, which belongs to its caller.")
         _same_shape(found, expected)
@@ -591,14 +648,20 @@ def check_residual(block, block_backward):
             reject("no-skip", "Found the gradient through the branch only. Which path is missing?")
         if np.allclose(found, g + 10 * branch):
             reject("unscaled", "The part of the branch is ten times too large.")
-        slope = 1 - np.tanh(W1 @ h) ** 2
-        if np.allclose(found, g + 0.1 * W1.T @ (W2.T @ g)):
+        slope = 1 - np.tanh(w1 @ h) ** 2
+        if np.allclose(found, g + 0.1 * w1.T @ (w2.T @ g)):
             reject("no-slope", "As if tanh were not there: its derivative is missing.")
-        if inner == 6 and np.allclose(found, g + 0.1 * W1 @ (slope * (W2 @ g))):
-            reject("not-transposed", "The matrices stand as on the way forward. Backwards, sums run over their other index.")
+        if inner == 6 and np.allclose(found, g + 0.1 * w1 @ (slope * (w2 @ g))):
+            reject(
+                "not-transposed",
+                "The matrices stand as on the way forward. Backwards, sums run over their other index.",
+            )
         error = np.abs(found - expected).max()
-        reject("differs", f"The largest difference to the complex step is {error:.2g}; the first entry: found "
-               f"{found[0]:.4g}, expected {expected[0]:.4g}.")
+        reject(
+            "differs",
+            f"The largest difference to the complex step is {error:.2g}; the first entry: found "
+            f"{found[0]:.4g}, expected {expected[0]:.4g}.",
+        )
 
 
 exercises.answer(
@@ -632,7 +695,9 @@ def _own(function):
 
 
 def _unchanged(now, before, name):
-    require(np.array_equal(now, before), "changes-input", f"Your function changed `{name}`, which belongs to its caller.")
+    require(
+        np.array_equal(now, before), "changes-input", f"Your function changed `{name}`, which belongs to its caller."
+    )
 
 
 def _same_shape(found, expected):
