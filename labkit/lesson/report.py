@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,16 @@ def texts(notebook: Any) -> tuple[str, ...]:
     found = []
     for cell in notebook.cells:
         if TIMING not in cell.metadata.get("tags", ()):
-            parts = [_MEASURED.sub(r"\1", words.clean(_text(output))) for output in cell.get("outputs", ())]
+            parts = [_MEASURED.sub(r"\1", words.clean(text)) for text in _pieces(cell.get("outputs", ()))]
             found.append("\n".join(parts))
     return tuple(found)
+
+
+def _pieces(outputs: Sequence[Any]) -> Iterator[str]:
+    """The text of each output; how a kernel cuts printed text into messages depends on the moment."""
+    for name, group in groupby(outputs, key=lambda output: output.get("name")):
+        own = [_text(output) for output in group]
+        yield from ["".join(own)] if name else own
 
 
 def _text(output: Any) -> str:

@@ -18,9 +18,19 @@ def shown(metadata=None, **data):
     return nbformat.v4.new_output("display_data", data=data, metadata=metadata or {})
 
 
+def printed(text, name="stdout"):
+    return nbformat.v4.new_output("stream", text=text, name=name)
+
+
 def test_the_measured_part_of_a_calls_head_is_left_out():
     text = "success · double · 0.21 ms · cold, 96 ms init\n42"
     assert texts(notebook(shown(text_plain=text))) == ("success · double\n42",)
+
+
+def test_where_printed_text_was_cut_into_messages_makes_no_difference():
+    whole = [printed("one\ntwo\n"), printed("oh\n", name="stderr"), shown(text_plain="three")]
+    pieces = [printed("one\n"), printed("tw"), printed("o\n"), *whole[1:]]
+    assert texts(notebook(*pieces)) == texts(notebook(*whole)) == ("one\ntwo\n\noh\n\nthree",)
 
 
 def test_a_cell_tagged_timing_is_left_out():
