@@ -148,6 +148,10 @@ BACKWARD = """def max_pool_backward(x, size, gradient):
             "Try x = np.ones((1, 1, 2, 2)): how many winners does your block have?",
             "part.argmax() always names one: the first.",
         ],
+        "differs": [
+            "Try x = np.arange(16.0).reshape(1, 1, 4, 4), size 2 and a gradient of 1, 2, 3, 4: print what comes.",
+            "5, 7, 13 and 15 win; their places get 1, 2, 3, 4. Is `part` the block of (i, j)?",
+        ],
         "values": ["The gradient does not say how large the winner is.", "Put gradient[n, c, i, j] there."],
     },
 )
@@ -316,6 +320,11 @@ WIDTH = "width = max(0, min(a[3], b[3]) - max(a[1], b[1]))"
         ],
         "fixed-size": ["A box need not be 8 × 8.", "Compute each area from its own four numbers."],
         "one-more": ["Right and bottom are one *past* the last pixel, so right - left is the width already."],
+        "differs": [
+            "Three numbers are needed: the intersection, and the areas of both boxes.",
+            "Height of a box: bottom - top. Width: right - left. Area: their product.",
+            "The union is area_a + area_b - intersection.",
+        ],
     },
 )
 def check_iou(iou):
@@ -343,7 +352,15 @@ def check_iou(iou):
             reject("one-sided", f"{at}. You divide by one of the boxes; the union is wanted.")
         if both and abs(found - both / (128 - both)) < 1e-9:
             reject("fixed-size", f"{at}. 8 × 8 boxes are right, others are not.")
-        reject("one-more", f"{at}. Count the pixels of the intersection on paper.")
+        if abs(found - _counted_with_edges(a, b) / (area_a + area_b - _counted_with_edges(a, b))) < 1e-9:
+            reject("one-more", f"{at}. Your intersection has a row or a column too many.")
+        reject("differs", f"{at}. Count the pixels of the intersection and of the union on paper.")
+
+
+def _counted_with_edges(a, b):
+    """The intersection, if a width is counted with both of its ends; `height` is given in the cell."""
+    height = max(0, min(a[2], b[2]) - max(a[0], b[0]))
+    return height * max(0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
 
 
 def _counted(a, b):
@@ -381,6 +398,7 @@ def _detector(places=SORTED, least="threshold", then="break", keep=ALONE, classe
         _detector(places="np.argsort(surest, axis=None)", then="continue"): "backwards",
         _detector(least="0.9"): "fixed-threshold",
         _detector(keep=ALONE.replace("<=", "<")): "too-strict",
+        _detector(keep=ALONE.replace("overlap", "0.3")): "fixed-overlap",
         _detector().replace("surest = chances[:, :, :10]", "surest = chances").replace(", :10]", "]"): "nothing",
     },
     hints={
@@ -394,6 +412,11 @@ def _detector(places=SORTED, least="threshold", then="break", keep=ALONE, classe
         ],
         "backwards": ["np.argsort sorts upwards.", "Sort -surest instead."],
         "fixed-threshold": ["Use the argument `threshold`, not its usual value."],
+        "fixed-overlap": ["Use the argument `overlap`, not its usual value."],
+        "missing": [
+            "`order` holds numbers of places, counted row by row. How many columns has a row?",
+            "i, j = np.unravel_index(place, surest.shape) works for every shape.",
+        ],
         "too-strict": [
             "Windows that do not touch have IoU 0. What does your comparison say with overlap=0?",
             "Use <=.",
@@ -407,7 +430,7 @@ def check_detect(detect, iou):
     require(
         abs(iou((0, 0, 8, 8), (0, 4, 8, 12)) - 1 / 3) < 1e-9, "iou-first", "`iou` is not right yet: %check iou first."
     )
-    for seed, threshold, overlap in ((60, 0.9, 0.3), (61, 0.9, 0.3), (62, 0.5, 0.3), (63, 0.7, 0.0), (64, 0.9, 0.5)):
+    for seed, threshold, overlap in ((60, 0.9, 0.3), (61, 0.9, 0.3), (62, 0.5, 0.3), (63, 0.7, 0.0), (64, 0.5, 0.5)):
         chances = _scene(seed, (33, 33) if seed % 2 else (27, 40))
         kept = chances.copy()
         found = detect(chances, threshold=threshold, overlap=overlap)
@@ -454,9 +477,14 @@ def _judge_finds(found, chances, threshold, overlap):
     if any(surest[find[:2]] < threshold for find in found) or (subset and max(missing) < 0.9):
         said = f"With threshold={threshold}: {len(found)} finds, expected {len(expected)}."
         reject("fixed-threshold", f"{said} It does not stop at the threshold that it is given.")
-    if subset:
-        said = f"With overlap={overlap}: {len(found)} finds, expected {len(expected)}."
+    if subset and overlap == 0:
+        said = f"With overlap=0: {len(found)} finds, expected {len(expected)}."
         reject("too-strict", f"{said} A window is suppressed only if its IoU with a kept one is *more* than overlap.")
+    if overlap != 0.3 and set(found) == set(_suppressed(chances, threshold, 0.3)):
+        reject("fixed-overlap", f"With overlap={overlap} your function does what it does with 0.3.")
+    if not found or subset:
+        said = f"{len(found)} finds, expected {len(expected)} (chances of shape {chances.shape})."
+        reject("missing", f"{said} Do you visit all places, and find their row and column from this shape?")
     if any(_window_iou(a, b) > overlap for n, a in enumerate(found) for b in found[:n]):
         said = f"{len(found)} finds, expected {len(expected)}: finds overlap by more than {overlap}."
         reject("duplicates", f"{said} One digit must not be found twice.")
@@ -627,6 +655,11 @@ RESIDUAL = """def block_backward(W1, W2, h, g):
             "That is W.T @ g.",
         ],
         "no-slope": ["tanh is between W1 and W2. What is its derivative?", "1 - tanh². It multiplies W2.T @ g."],
+        "differs": [
+            "Name the steps: y = W1 h, t = tanh(y), z = W2 t, h' = h + 0.1 z.",
+            "Go back one step at a time: from z to t, from t to y, from y to h. Then add the other path.",
+            "To t: W2.T @ g. To y: times 1 - t². To h: W1.T @ that.",
+        ],
         "changes-g": ["`g += ...` writes into the caller's array.", "Write g + ... instead."],
     },
 )
