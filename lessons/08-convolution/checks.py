@@ -472,6 +472,8 @@ def _judge_finds(found, chances, threshold, overlap):
     require(
         all(find[2] != 10 for find in found), "nothing", "Class 10 is among the finds: that is `nothing`, not a digit."
     )
+    if overlap != 0.3 and set(found) == set(_suppressed(chances, threshold, 0.3)):
+        reject("fixed-overlap", f"With overlap={overlap} your function does what it does with 0.3.")
     missing = [surest[find[:2]] for find in expected if find not in found]
     subset = missing and set(found) < set(expected)
     if any(surest[find[:2]] < threshold for find in found) or (subset and max(missing) < 0.9):
@@ -480,8 +482,6 @@ def _judge_finds(found, chances, threshold, overlap):
     if subset and overlap == 0:
         said = f"With overlap=0: {len(found)} finds, expected {len(expected)}."
         reject("too-strict", f"{said} A window is suppressed only if its IoU with a kept one is *more* than overlap.")
-    if overlap != 0.3 and set(found) == set(_suppressed(chances, threshold, 0.3)):
-        reject("fixed-overlap", f"With overlap={overlap} your function does what it does with 0.3.")
     if not found or subset:
         said = f"{len(found)} finds, expected {len(expected)} (chances of shape {chances.shape})."
         reject("missing", f"{said} Do you visit all places, and find their row and column from this shape?")
