@@ -1,5 +1,8 @@
 """The exercises of lesson 09. Nothing here compares with a text: gradients, reference layers and real calls decide."""
 
+# ruff: noqa: N803, N806 - W, V and C are matrices, in the lesson's formulas and here
+
+import itertools
 import json
 
 import numpy as np
@@ -15,7 +18,7 @@ exercises.explain("bag", words=8)
 exercises.answer(
     "perplexity",
     wrong={
-        "4.5": "4.5 is the ordinary mean of 2, 4, 4 and 8. Perplexity is their geometric mean: multiply, then the root.",
+        "4.5": "4.5 is the ordinary mean of 2, 4, 4 and 8. Perplexity is the geometric mean: multiply, then the root.",
         "256": "256 is the product turned over. How many words are there, so which root is still to be taken?",
         "2": "2 is the mean surprise in bits (1, 2, 2 and 3 bits). Perplexity is 2 to that power.",
         "0.25": "That is the typical chance of a word. Perplexity turns it over.",
@@ -132,12 +135,14 @@ def check_bptt(bptt):
 
         for k, name in enumerate(("W", "V", "b")):
             mine, at = np.asarray(found[k], dtype=float), (W, V, b)[k]
-            require(mine.shape == at.shape, "shape", f"The derivative by {name} has the shape {mine.shape}, not {at.shape}.")
+            require(
+                mine.shape == at.shape, "shape", f"The derivative by {name} has the shape {mine.shape}, not {at.shape}."
+            )
             error = layers.checked_gradient(lambda p, k=k: loss(k, p), at, mine)
             require(
                 error < 1e-6,
                 "differs",
-                f"The derivative by {name} is off by {error:.1g} (relative) from central differences; below 1e-6 is wanted.",
+                f"The derivative by {name} is off by {error:.1g} (relative) from central differences; wanted: 1e-6.",
             )
 
 
@@ -179,6 +184,8 @@ def _rnn(mixed, squashed, kept="squashed"):
 )
 def check_rnn_scores(rnn_scores):
     """Against labkit's layer, on seeded sequences of several lengths."""
+    banned = [name for name in names_used(rnn_scores) if "layers" in name]
+    require(not banned, "library", f"`rnn_scores` uses {banned[:1]}: write the two lines yourself.")
     for seed in range(20):
         rng = np.random.default_rng(seed)
         units, inputs, steps = 5, 3, 3 + seed % 5
@@ -216,7 +223,9 @@ _RNN_STEPS = {
 }
 
 
-def _gated(mixed_gate="Vz @ word + Wz @ h + bz", z="sigmoid(mixed_gate)", n="np.tanh(mixed_new)", h="z * h + (1 - z) * n"):
+def _gated(
+    mixed_gate="Vz @ word + Wz @ h + bz", z="sigmoid(mixed_gate)", n="np.tanh(mixed_new)", h="z * h + (1 - z) * n"
+):
     return f"""def gated_scores(x, gate, new, C, c):
     (Wz, Vz, bz), (W, V, b) = gate, new
     h = np.zeros(len(b))
@@ -272,7 +281,7 @@ def check_gated_scores(gated_scores):
         require(
             np.allclose(found, wanted, rtol=1e-10, atol=1e-12),
             "differs",
-            f"Sequence {seed}: found {found.round(4)}, expected {wanted.round(4)}. Look at * and @, and at the four lines.",
+            f"Sequence {seed}: found {found.round(4)}, expected {wanted.round(4)}. Compare your four lines.",
         )
     shut = (gate[0] * 0, gate[1] * 0, np.full(4, 50.0))
     kept = gated_scores(x.copy(), shut, new, C.copy(), c.copy())
@@ -366,7 +375,9 @@ STATELESS_ANSWER = HEAD.format(
             "The state should be a local variable: it begins as event['state'], or as zeros if that is None.",
             "Return it, so that the caller can bring it back: as a list, because JSON has no arrays.",
         ],
-        "mixes": ["`h` is one variable for all customers. What else comes with each call, and goes back with each answer?"],
+        "mixes": [
+            "`h` is one variable for all customers. What else comes with each call, and goes back with each answer?"
+        ],
         "dies-with-environment": [
             "A dictionary in the process separates customers. How many processes does a busy function have?",
             "Nothing in the process is safe. Give the state itself to the caller, not a number of it.",
@@ -387,7 +398,9 @@ def check_remember(remember, rnn):
         if abs(found["praise"] - wanted) > 1e-3:
             forgets = abs(found["praise"] - _praise(rnn, parts[1])) < 1e-3
             said = f"{name}'s praise is {found['praise']}; all of {name}'s words, read at once, give {wanted:.4f}."
-            require(not forgets, "forgets", f"{said} Found is what the second message gives alone: the first is forgotten.")
+            require(
+                not forgets, "forgets", f"{said} Found is what the second message gives alone: the first is forgotten."
+            )
             reject("mixes", f"{said} The two conversations were mixed.")
     first = _say(remember, ada[0], None)
     remember.coldstart(1, {"words": ["the"], "state": None})
@@ -464,6 +477,9 @@ LOOP = """    for _ in range(request["most"]):
             "    yield head\n" + LOOP + '        yield "data: " + json.dumps({"word": word}) + "\\n\\n"\n'
         ): "no-end",
         _complete(
+            LOOP + '        yield "data: " + json.dumps({"word": word}) + "\n\n"\n    yield "data: [DONE]\n\n"\n'
+        ): "no-head",
+        _complete(
             '    yield head\n    for _ in range(request["most"]):\n        word = likely[word]\n'
             '        yield "data: " + json.dumps({"word": word}) + "\\n\\n"\n    yield "data: [DONE]\\n\\n"\n'
         ): "runs-on",
@@ -477,6 +493,7 @@ LOOP = """    for _ in range(request["most"]):
         "all-at-once": ["`return` ends the handler with everything in hand. `yield` sends a piece and goes on."],
         "no-empty-line": ["An event ends with an *empty line*: two line ends, \\n\\n."],
         "one-event": ["yield inside the loop, once for each word."],
+        "no-head": ["`head` tells the browser what follows. It is the first value that is yielded."],
         "no-end": ["After the loop, one more yield: data: [DONE] and two line ends."],
         "runs-on": ["`likely` may say '</s>', or not know the word at all: .get with a default, and a break."],
     },
@@ -486,17 +503,25 @@ def check_complete(complete, likely):
     address = complete.function_url(invoke_mode="RESPONSE_STREAM")
     complete.invoke({"body": json.dumps({"text": "how do", "most": 3})})  # a handler that says nothing is not done yet
     for text, most in (("how do", 8), ("where", 2), ("my lamp is broken", 8), ("do you sell robots", 5)):
-        status, pieces = _streamed(address, {"text": text, "most": most})
+        status, kind, pieces = _streamed(address, {"text": text, "most": most})
         body, wanted = "".join(pieces), _continuation(likely, text, most)
         require(status == 200, "fails", f"For {text!r} the status is {status}: {body[:60]}; see %logs complete.")
         events = [part for part in body.split("\n\n") if part]
-        require(not body.startswith('{"statusCode"'), "all-at-once", f"Returned, not yielded: {body[:50]!r}… comes at once.")
+        require(
+            not body.startswith('{"statusCode"'), "all-at-once", f"Returned, not yielded: {body[:50]!r}… comes at once."
+        )
         if not all(event.startswith("data: ") and "\n" not in event for event in events):
-            reject("no-empty-line", f"For {text!r} the body is {body!r:.90}; expected `data: ...` and an empty line each.")
+            reject(
+                "no-empty-line", f"For {text!r} the body is {body!r:.90}; expected `data: ...` and an empty line each."
+            )
         found = [event.removeprefix("data: ") for event in events]
         end = found.pop() if found and found[-1] == "[DONE]" else ""
         words = [_word(event) for event in found]
-        require("</s>" not in words, "runs-on", f"For {text!r} it sends </s>, the mark of the end, as if it were a word.")
+        require(
+            "</s>" not in words, "runs-on", f"For {text!r} it sends </s>, the mark of the end, as if it were a word."
+        )
+        head = kind.startswith("text/event-stream")
+        require(head, "no-head", f"The content type is {kind!r}: yield `head` first, before any event.")
         one = len(words) == 1 < len(wanted) and words[0] == " ".join(wanted)
         require(not one, "one-event", f"All {len(wanted)} words come in one event; one event per word is wanted.")
         require(words == wanted, "other-words", f"For {text!r}, most {most}: found {words}, expected {wanted}.")
@@ -507,7 +532,8 @@ def check_complete(complete, likely):
 
 def _streamed(address, request):
     with requests.post(address, json=request, stream=True, timeout=10) as response:
-        return response.status_code, [piece.decode() for piece in response.iter_content(None)]
+        kind = response.headers.get("Content-Type", "")
+        return response.status_code, kind, [piece.decode() for piece in response.iter_content(None)]
 
 
 def _continuation(likely, text, most):
@@ -575,7 +601,7 @@ def check_surprises(surprises):
             _check_table(surprises, normal, alpha)
     usual = [int(level) for level in np.abs(np.cumsum(rng.integers(-1, 2, size=600)) % 8 - 4)]
     counts = np.zeros((5, 5), int)
-    for v, w in zip(usual, usual[1:], strict=False):
+    for v, w in itertools.pairwise(usual):
         counts[v, w] += 1
     window = usual[100:160]
     fault = [int(level) for level in rng.permutation(window)]
@@ -590,14 +616,20 @@ def _check_table(surprises, normal, alpha):
     found = []
     for v, w in pairs:
         steps = np.asarray(surprises([v, w], normal.copy(), alpha), dtype=float)
-        require(steps.shape == (1,), "shape", f"Two levels are one step; found {steps.shape} numbers. One for each step.")
+        require(
+            steps.shape == (1,), "shape", f"Two levels are one step; found {steps.shape} numbers. One for each step."
+        )
         found.append(steps[0])
     bits, wanted = np.array(found), -np.log2([smooth[pair] for pair in pairs])
     require(not (bits < 0).all(), "negative", "All surprises are negative: log2 of a chance below 1 is; turn the sign.")
     require(not np.allclose(bits, wanted * np.log(2)), "nats", "These are natural logarithms; bits want log2.")
     turned = -np.log2([smooth[w, v] for v, w in pairs])
-    require(not np.allclose(bits, turned), "reversed", "These are the chances of the step backwards: normal[v][w] is from v to w.")
-    sums = (2.0 ** -bits).reshape(size, size).sum(axis=1)
+    require(
+        not np.allclose(bits, turned),
+        "reversed",
+        "These are the chances of the step backwards: normal[v][w] is from v to w.",
+    )
+    sums = (2.0**-bits).reshape(size, size).sum(axis=1)
     joint = np.isclose(sums.sum(), 1)
     require(not joint, "joint", "All steps together have the chance 1; given v, the steps from v should.")
     flat = np.allclose(bits.reshape(size, size), bits[:size])
@@ -607,7 +639,9 @@ def _check_table(surprises, normal, alpha):
     require(not same, "ignores-alpha", "alpha changes nothing; it should be added to every count.")
     fair = np.allclose(sums, 1, rtol=1e-9)
     require(fair, "not-a-distribution", f"The chances of the steps from level 0 add up to {sums[0]:.3f}; 1 is wanted.")
-    require(np.allclose(bits, wanted, rtol=1e-9), "differs", f"Found {bits[:3].round(3)}, expected {wanted[:3].round(3)}.")
+    require(
+        np.allclose(bits, wanted, rtol=1e-9), "differs", f"Found {bits[:3].round(3)}, expected {wanted[:3].round(3)}."
+    )
     long = np.asarray(surprises([0, 1, 2, 1], normal.copy(), alpha), dtype=float)
     require(long.shape == (3,), "shape", f"Four levels have three steps; found {len(long)} numbers.")
 

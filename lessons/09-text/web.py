@@ -10,6 +10,10 @@ MOST_TEXTS, MOST_LETTERS = 100, 500
 class Refused(Exception):
     """Raised for a request that cannot be answered; its text is for the sender."""
 
+    def __init__(self, reason, status=400):
+        super().__init__(reason)
+        self.status = status
+
 
 def asked(event):
     """The JSON that was sent: the event itself or, behind a URL, the body of the HTTP request."""
@@ -18,9 +22,9 @@ def asked(event):
             coded = event.get("isBase64Encoded")
             event = json.loads(base64.b64decode(event["body"]) if coded else event["body"])
         except (TypeError, ValueError):
-            raise Refused("the body is not JSON; send {\"text\": \"where is my parcel\"}") from None
+            raise Refused('the body is not JSON; send {"text": "where is my parcel"}') from None
     if not isinstance(event, dict):
-        raise Refused(f"found {type(event).__name__}, expected an object: {{\"text\": \"where is my parcel\"}}")
+        raise Refused(f'found {type(event).__name__}, expected an object: {{"text": "where is my parcel"}}')
     return event
 
 
@@ -44,14 +48,14 @@ def words_of(text):
 
 
 def polite(handler):
-    """The handler, with status 200 for what it returns and 400 for what it refuses."""
+    """The handler, with status 200 for what it returns and 400, or its own, for what it refuses."""
 
     @functools.wraps(handler)
     def answered(event, context):
         try:
             status, value = 200, handler(event, context)
         except Refused as reason:
-            status, value = 400, {"error": str(reason)}
+            status, value = reason.status, {"error": str(reason)}
         headers = {"Content-Type": "application/json"}
         return {"statusCode": status, "headers": headers, "body": json.dumps(value, ensure_ascii=False)}
 
