@@ -47,7 +47,12 @@ def _slipped(x, states, W, V, by_states, slip):
     by_W, by_V, by_b = np.zeros(W.shape), np.zeros(V.shape), np.zeros(len(W))
     d = by_states[-1]
     for t in range(len(x), 0, -1):
-        slopes = {"no-slope": np.ones(len(W)), "not-squared": 1 - states[t], "early-slope": 1 - states[t - 1] ** 2}
+        slopes = {
+            "no-slope": np.ones(len(W)),
+            "not-squared": 1 - states[t],
+            "tanh-again": 1 - np.tanh(states[t]) ** 2,
+            "early-slope": 1 - states[t - 1] ** 2,
+        }
         delta = d * slopes.get(slip, 1 - states[t] ** 2)
         by_W, by_V, by_b = by_W + np.outer(delta, states[t - 1]), by_V + np.outer(delta, x[t - 1]), by_b + delta
         back = {"transposed": W @ delta, "not-through-tanh": d @ W}.get(slip, delta @ W)
@@ -58,6 +63,7 @@ def _slipped(x, states, W, V, by_states, slip):
 SLIPS = {
     "no-slope": "the derivative of tanh is missing: delta is the derivative by a_t, before the squashing",
     "not-squared": "the slope of tanh is taken as 1 - h; it is 1 - h squared",
+    "tanh-again": "tanh is taken of states[t], which is a tanh already",
     "early-slope": "the slope is taken at states[t - 1]; tanh made states[t]",
     "transposed": "the way back multiplies by W from the wrong side: delta is a row, and a_t has W h",
     "not-through-tanh": "d goes back through W without the slope of tanh: delta goes back, not d",
@@ -88,6 +94,7 @@ SLOPE, BACK = "d * (1 - states[t] ** 2)", "by_states[t - 1] + delta @ W"
     wrong={
         _bptt("d", BACK): "no-slope",
         _bptt("d * (1 - states[t])", BACK): "not-squared",
+        _bptt("d * (1 - np.tanh(states[t]) ** 2)", BACK): "tanh-again",
         _bptt(SLOPE, "by_states[t - 1] + W @ delta"): "transposed",
         _bptt(SLOPE, "by_states[t - 1] + d @ W"): "not-through-tanh",
         _bptt(SLOPE, "delta @ W"): "only-last",
@@ -108,6 +115,7 @@ SLOPE, BACK = "d * (1 - states[t] ** 2)", "by_states[t - 1] + delta @ W"
             "a_t contains W h_(t-1), so the part through a_t is the row delta times W: delta @ W.",
         ],
         "no-slope": ["delta = d times the slope of tanh, entry by entry.", "The slope of tanh at a is 1 - tanh(a)²."],
+        "tanh-again": ["1 - tanh(a)² is right, and states[t] = tanh(a). Write it with states[t] alone."],
         "not-squared": ["Differentiate tanh: 1 - tanh². states[t] is already the tanh."],
         "transposed": [
             "Write one entry: the derivative by h_(t-1), entry j, is the sum over i of delta_i W_ij.",
@@ -168,7 +176,7 @@ def _rnn(mixed, squashed, kept="squashed"):
         _rnn("V @ word + W @ h", "np.tanh(mixed)"): "no-bias",
         _rnn("V @ word + W @ h + b", "1 / (1 + np.exp(-mixed))"): "sigmoid",
         _rnn("V @ word + W.T @ h + b", "np.tanh(mixed)"): "transposed",
-        _rnn("W @ word + V @ h + b", "np.tanh(mixed)"): "raises",
+        _rnn("W @ word + V @ h + b", "np.tanh(mixed)"): "shapes",
     },
     hints={
         "start": [
@@ -177,7 +185,7 @@ def _rnn(mixed, squashed, kept="squashed"):
         ],
         "not-squashed": ["What does step 2 do in section 2?", "np.tanh works entry by entry."],
         "no-memory": ["Two things are mixed in step 1: the word, and what else?"],
-        "raises": ["V has one column per word, W one per unit. Which of them can multiply `word`?"],
+        "shapes": ["A matrix with 3 columns multiplies a vector of 3. Which of W and V can multiply `word`?"],
         "transposed": ["The formula has W h, not h W."],
         "sigmoid": ["The state lies between -1 and 1, not 0 and 1."],
     },
@@ -191,7 +199,11 @@ def check_rnn_scores(rnn_scores):
         units, inputs, steps = 5, 3, 3 + seed % 5
         W, V, b = 0.5 * rng.normal(size=(units, units)), rng.normal(size=(units, inputs)), rng.normal(size=units)
         C, c, x = rng.normal(size=(2, units)), rng.normal(size=2), rng.normal(size=(steps, inputs))
-        found = np.asarray(rnn_scores(x.copy(), W.copy(), V.copy(), b.copy(), C.copy(), c.copy()), dtype=float)
+        try:
+            scores = rnn_scores(x.copy(), W.copy(), V.copy(), b.copy(), C.copy(), c.copy())
+        except ValueError:
+            reject("shapes", f"The arrays do not fit. W is {W.shape}, V is {V.shape}, word ({inputs},), h ({units},).")
+        found = np.asarray(scores, dtype=float)
         require(found.shape == (2,), "shape", f"The scores have the shape {found.shape}; two numbers are wanted.")
         for slip, reason in RNN_SLIPS.items():
             h = np.zeros(units)
@@ -213,6 +225,7 @@ RNN_SLIPS = {
     "no-bias": "The bias b is missing from the mix.",
     "sigmoid": "The state is squashed by the logistic function; step 2 wants tanh, between -1 and 1.",
     "transposed": "W is used as its transpose: the formula says W h.",
+    "no-weights": "The old state is added as it is: it should go through W.",
 }
 _RNN_STEPS = {
     "not-squashed": lambda w, h, W, V, b: V @ w + W @ h + b,
@@ -220,6 +233,7 @@ _RNN_STEPS = {
     "no-bias": lambda w, h, W, V, b: np.tanh(V @ w + W @ h),
     "sigmoid": lambda w, h, W, V, b: 1 / (1 + np.exp(-(V @ w + W @ h + b))),
     "transposed": lambda w, h, W, V, b: np.tanh(V @ w + W.T @ h + b),
+    "no-weights": lambda w, h, W, V, b: np.tanh(V @ w + h + b),
 }
 
 
@@ -246,7 +260,8 @@ def _gated(
         _gated(z="np.tanh(mixed_gate)"): "gate-tanh",
         _gated(n="sigmoid(mixed_new)"): "new-sigmoid",
         _gated(h="z * h + n"): "adds-up",
-        _gated(h="z @ h + (1 - z) @ n"): "raises",
+        _gated(h="z @ h + (1 - z) @ n"): "shapes",
+        _gated(z="mixed_gate"): "gate-raw",
         _gated(mixed_gate="V @ word + W @ h + b"): "one-mix",
     },
     hints={
@@ -258,10 +273,8 @@ def _gated(
         "gate-reversed": ["z says how much is *kept*. For z = 1, what should the new state be?"],
         "gate-tanh": ["A share cannot be negative: `sigmoid` is given above."],
         "adds-up": ["The two shares must add up to 1, or the state grows without a bound."],
-        "raises": [
-            "Look at the line that the message names, and at the shapes: which array has become a single number?",
-            "Each unit has its own gate: in step 3 multiply entry by entry, with *, not with @.",
-        ],
+        "gate-raw": ["A share lies between 0 and 1. Which function, given above, makes it so?"],
+        "shapes": ["Each unit has its own gate: in step 3 use *, not @."],
     },
 )
 def check_gated_scores(gated_scores):
@@ -273,7 +286,13 @@ def check_gated_scores(gated_scores):
             (rng.normal(size=(units, units)), rng.normal(size=(units, inputs)), rng.normal(size=units)) for _ in "12"
         )
         C, c, x = rng.normal(size=(2, units)), rng.normal(size=2), rng.normal(size=(steps, inputs))
-        found = np.asarray(gated_scores(x.copy(), gate, new, C.copy(), c.copy()), dtype=float)
+        try:
+            scores = gated_scores(x.copy(), gate, new, C.copy(), c.copy())
+        except ValueError:
+            reject(
+                "shapes", f"The arrays do not fit. h, z and n have {units} entries each: multiply them entry by entry."
+            )
+        found = np.asarray(scores, dtype=float)
         require(found.shape == (2,), "shape", f"The scores have the shape {found.shape}; two numbers are wanted.")
         for slip, reason in GATE_SLIPS.items():
             require(not np.allclose(found, _through(x, gate, new, C, c, slip), rtol=1e-9), slip, reason)
@@ -298,8 +317,8 @@ def _through(x, gate, new, C, c, slip):
     for word in x:
         mixed = V @ word + W @ h + b
         z = mixed if slip == "one-mix" else Vz @ word + Wz @ h + bz
-        z = np.tanh(z) if slip == "gate-tanh" else _logistic(z)
-        n = _logistic(mixed) if slip == "new-sigmoid" else np.tanh(mixed)
+        z = {"gate-tanh": np.tanh, "gate-raw": np.asarray}.get(slip, _logistic)(z)
+        n = {"new-sigmoid": _logistic, "new-raw": np.asarray}.get(slip, np.tanh)(mixed)
         if slip == "gate-reversed":
             z = 1 - z
         h = z * h + n if slip == "adds-up" else z * h + (1 - z) * n
@@ -309,6 +328,8 @@ def _through(x, gate, new, C, c, slip):
 GATE_SLIPS = {
     "gate-reversed": "The gate works the wrong way round: z is the share of the *old* state.",
     "gate-tanh": "The gate is squashed by tanh, so a share can be negative.",
+    "gate-raw": "The gate is not squashed: a share must lie between 0 and 1.",
+    "new-raw": "The new part is not squashed: tanh is missing in step 2.",
     "new-sigmoid": "The new part is squashed by the logistic function, so no state is ever negative.",
     "adds-up": "The new part comes whole: its share should be 1 - z.",
     "one-mix": "The gate uses the weights of the new part; it has its own: Wz, Vz, bz.",
@@ -477,7 +498,7 @@ LOOP = """    for _ in range(request["most"]):
             "    yield head\n" + LOOP + '        yield "data: " + json.dumps({"word": word}) + "\\n\\n"\n'
         ): "no-end",
         _complete(
-            LOOP + '        yield "data: " + json.dumps({"word": word}) + "\n\n"\n    yield "data: [DONE]\n\n"\n'
+            LOOP + '        yield "data: " + json.dumps({"word": word}) + "\\n\\n"\n    yield "data: [DONE]\\n\\n"\n'
         ): "no-head",
         _complete(
             '    yield head\n    for _ in range(request["most"]):\n        word = likely[word]\n'
