@@ -403,6 +403,10 @@ STATELESS_ANSWER = HEAD.format(
             "A dictionary in the process separates customers. How many processes does a busy function have?",
             "Nothing in the process is safe. Give the state itself to the caller, not a number of it.",
         ],
+        "keeps-something": [
+            "A file in /tmp belongs to one environment, as a global does.",
+            "All that the second call needs should come with its event.",
+        ],
         "forgets": ["At the second message, event['state'] holds what your first answer gave as state. Begin with it."],
         "not-json": ["h.tolist() makes a list of numbers of an array; np.array(...) makes an array of it again."],
         "no-state": ["The answer needs two entries: praise, and state."],
@@ -416,13 +420,18 @@ def check_remember(remember, rnn):
     ada_2, bob_2 = _say(remember, ada[1], ada_1["state"]), _say(remember, bob[1], bob_1["state"])
     for name, parts, found in (("Ada", ada, ada_2), ("Bob", bob, bob_2)):
         wanted = _praise(rnn, " ".join(parts))
-        if abs(found["praise"] - wanted) > 1e-3:
-            forgets = abs(found["praise"] - _praise(rnn, parts[1])) < 1e-3
-            said = f"{name}'s praise is {found['praise']}; all of {name}'s words, read at once, give {wanted:.4f}."
-            require(
-                not forgets, "forgets", f"{said} Found is what the second message gives alone: the first is forgotten."
-            )
-            reject("mixes", f"{said} The two conversations were mixed.")
+        said = f"{name}'s praise is {found['praise']}; all of {name}'s words, read at once, give {wanted:.4f}."
+        for diagnosis, words, reason in (
+            ("forgets", parts[1], "Found is what the second message gives alone: the first is forgotten."),
+            (
+                "mixes",
+                f"{bob[0]} {ada[1]}",
+                "Found is what Ada's words give after Bob's: the conversations were mixed.",
+            ),
+            ("differs", "", "Does the same state come back as went out? Compare the four steps with `mixed_up`."),
+        ):
+            same = not words or abs(found["praise"] - _praise(rnn, words)) < 1e-3
+            require(abs(found["praise"] - wanted) < 1e-3 or not same, diagnosis, f"{said} {reason}")
     first = _say(remember, ada[0], None)
     remember.coldstart(1, {"words": ["the"], "state": None})
     later = _say(remember, ada[1], first["state"])
@@ -430,6 +439,12 @@ def check_remember(remember, rnn):
         abs(later["praise"] - _praise(rnn, " ".join(ada))) < 1e-3,
         "dies-with-environment",
         "Right, as long as one environment lives. Ada's second message met a fresh one, and her state was not there.",
+    )
+    again = _say(remember, ada[1], first["state"])
+    require(
+        again["praise"] == later["praise"],
+        "keeps-something",
+        f"The same event twice gave {later['praise']} and {again['praise']}: the process, or a file, remembers something.",
     )
 
 
@@ -511,6 +526,8 @@ LOOP = """    for _ in range(request["most"]):
             "yield head first. Then, in a loop: the next word is likely.get(word, '</s>'); stop at '</s>'.",
             "Each event is one yield: 'data: ' + json.dumps({'word': word}) + two line ends.",
         ],
+        "fails": ["Behind a URL the request is text: json.loads(event['body']) first."],
+        "nothing": ["What a handler prints goes to its log. What the caller should get is yielded."],
         "all-at-once": ["`return` ends the handler with everything in hand. `yield` sends a piece and goes on."],
         "no-empty-line": ["An event ends with an *empty line*: two line ends, \\n\\n."],
         "one-event": ["yield inside the loop, once for each word."],
@@ -527,6 +544,7 @@ def check_complete(complete, likely):
         status, kind, pieces = _streamed(address, {"text": text, "most": most})
         body, wanted = "".join(pieces), _continuation(likely, text, most)
         require(status == 200, "fails", f"For {text!r} the status is {status}: {body[:60]}; see %logs complete.")
+        require(body != "null", "nothing", "It returns nothing (null), and yields nothing either.")
         events = [part for part in body.split("\n\n") if part]
         require(
             not body.startswith('{"statusCode"'), "all-at-once", f"Returned, not yielded: {body[:50]!r}… comes at once."
@@ -552,9 +570,12 @@ def check_complete(complete, likely):
 
 
 def _streamed(address, request):
-    with requests.post(address, json=request, stream=True, timeout=10) as response:
-        kind = response.headers.get("Content-Type", "")
-        return response.status_code, kind, [piece.decode() for piece in response.iter_content(None)]
+    try:
+        with requests.post(address, json=request, stream=True, timeout=10) as response:
+            kind = response.headers.get("Content-Type", "")
+            return response.status_code, kind, [piece.decode() for piece in response.iter_content(None)]
+    except requests.RequestException:
+        reject("fails", "The stream breaks off: the handler fails on its way. %logs complete shows where.")
 
 
 def _continuation(likely, text, most):
