@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,16 @@ def texts(notebook: Any) -> tuple[str, ...]:
     found = []
     for cell in notebook.cells:
         if TIMING not in cell.metadata.get("tags", ()):
-            parts = [_MEASURED.sub(r"\1", words.clean(_text(output))) for output in cell.get("outputs", ())]
-            found.append("\n".join(parts))
+            parts = _parts(cell.get("outputs", ()))
+            found.append("\n".join(_MEASURED.sub(r"\1", words.clean(part)) for part in parts))
     return tuple(found)
+
+
+def _parts(outputs: Iterable[Any]) -> Iterator[str]:
+    # only time decides into how many messages a kernel cuts what a stream prints
+    for stream, group in groupby(outputs, key=lambda output: output.get("name")):
+        shown = [_text(output) for output in group]
+        yield from ["".join(shown)] if stream else shown
 
 
 def _text(output: Any) -> str:

@@ -23,6 +23,13 @@ def test_the_measured_part_of_a_calls_head_is_left_out():
     assert texts(notebook(shown(text_plain=text))) == ("success · double\n42",)
 
 
+def test_what_a_cell_prints_is_one_text_however_the_kernel_cut_it():
+    def printed(text):
+        return nbformat.v4.new_output("stream", name="stdout", text=text)
+
+    assert texts(notebook(printed("a\nb"), printed("c\n"))) == texts(notebook(printed("a\nbc\n"))) == ("a\nbc\n",)
+
+
 def test_a_cell_tagged_timing_is_left_out():
     assert texts(notebook(shown(text_plain="3.1 ms"), tags=["timing"])) == ()
 
