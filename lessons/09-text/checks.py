@@ -428,7 +428,7 @@ def check_remember(remember, rnn):
                 f"{bob[0]} {ada[1]}",
                 "Found is what Ada's words give after Bob's: the conversations were mixed.",
             ),
-            ("differs", "", "Does the same state come back as went out? Compare the four steps with `mixed_up`."),
+            ("differs", "", "Does the state go out and come back as it is?"),
         ):
             same = not words or abs(found["praise"] - _praise(rnn, words)) < 1e-3
             require(abs(found["praise"] - wanted) < 1e-3 or not same, diagnosis, f"{said} {reason}")
@@ -444,7 +444,7 @@ def check_remember(remember, rnn):
     require(
         again["praise"] == later["praise"],
         "keeps-something",
-        f"The same event twice gave {later['praise']} and {again['praise']}: the process, or a file, remembers something.",
+        f"The same event twice gave {later['praise']} and {again['praise']}: a global or a file remembers something.",
     )
 
 

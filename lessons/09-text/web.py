@@ -21,7 +21,7 @@ def asked(event):
         try:
             coded = event.get("isBase64Encoded")
             event = json.loads(base64.b64decode(event["body"]) if coded else event["body"])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise Refused('the body is not JSON; send {"text": "where is my parcel"}') from None
     if not isinstance(event, dict):
         raise Refused(f'found {type(event).__name__}, expected an object: {{"text": "where is my parcel"}}')
