@@ -5,13 +5,15 @@ from __future__ import annotations
 from labkit.errors import BadRoute
 
 
-def source(line: str, cell: str) -> str:
-    """The module's text. The magic's own line stays as a comment, so that every traceback counts as JupyterLab does.
+def source(name: str, cell: str) -> str:
+    """The module's text. The magic's own line is a comment, so that every traceback counts as JupyterLab does.
+
+    Of that line only the function's name: the value of an `--env` is nothing for a package.
 
     >>> source("predict", "def handler(event, context): ...")
     '# %%function predict\\ndef handler(event, context): ...'
     """
-    return f"# %%function {line}".rstrip() + "\n" + cell
+    return f"# %%function {name}".rstrip() + "\n" + cell
 
 
 def routes(cell: str) -> dict[str, str]:

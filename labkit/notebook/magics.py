@@ -116,7 +116,7 @@ class LabMagics(Magics):
         a = grammar.parse(self.function, line)
         deployed = self.lab_of_kernel.deploy(
             a.name,
-            cells.source(line, cell),
+            cells.source(a.name, cell),
             handler=a.handler,
             memory_mb=a.memory or self.memory,
             timeout_s=a.timeout or self.timeout,

@@ -22,8 +22,8 @@ def test_line_n_of_the_cell_is_line_n_of_the_module(line, above):
     assert statement.lineno == above + 2  # the magic's own line is the first
 
 
-def test_the_magics_line_stays_as_a_comment():
-    assert cells.source("predict --memory 256", "x = 1\n") == "# %%function predict --memory 256\nx = 1\n"
+def test_the_magics_line_is_a_comment():
+    assert cells.source("predict", "x = 1\n") == "# %%function predict\nx = 1\n"
 
 
 def test_routes_are_lines_of_a_method_a_path_and_a_function():

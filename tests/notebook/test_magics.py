@@ -50,6 +50,17 @@ def test_o_binds_the_function_to_a_variable_too(shell):
     assert shell.names["mine"] is shell.names["echo"]
 
 
+def test_the_value_of_a_variable_is_nowhere_in_the_package(shell):
+    shell.names["secret"] = "s3cret-of-mine"
+    f = shell.run(
+        "%%function f --env KEY={secret}\nimport os\ndef handler(event, context):\n"
+        "    return [os.environ['KEY'], open(__file__).read()]\n"
+    )
+    value, text = f.invoke().payload
+    assert value == "s3cret-of-mine"
+    assert "s3cret" not in text
+
+
 def test_every_option_arrives(shell, tmp_path):
     (tmp_path / "a.txt").write_text("A")
     (tmp_path / "b.txt").write_text("B")
