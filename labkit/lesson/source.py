@@ -96,7 +96,6 @@ class Cell:
     section: str = ""
     exercise: str = ""
     tags: tuple[str, ...] = ()
-    alt: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def read(path: Path) -> LessonSource:
         blank, solved = both_versions(raw.source, path) if raw.cell_type == "code" else (raw.source, raw.source)
         exercise, tags = str(raw.metadata.get("exercise", "")), tuple(raw.metadata.get("tags", ()))
         starts = str(raw.metadata.get("section", ""))
-        cells.append(Cell(raw.cell_type, blank, solved, starts, exercise, tags, str(raw.metadata.get("alt", ""))))
+        cells.append(Cell(raw.cell_type, blank, solved, starts, exercise, tags))
     return LessonSource(path, header, tuple(cells), tuple(text.splitlines()))
 
 
