@@ -648,6 +648,10 @@ def _triage(*parts, label='"malignant" if 2 * malignant > rows else "benign"', b
         _triage(FORM, DICTS, MISSING.replace("FEATURES", "p"), NUMBERS.replace("in FEATURES", "in p")): "accepted",
         _triage(FORM, DICTS, MISSING, NUMBERS, because='said["because"] = path'): "always-explains",
         _triage(FORM, DICTS, MISSING, NUMBERS, because="pass"): "no-reason",
+        _triage(
+            FORM, DICTS, MISSING, NUMBERS, because='said["because"] = [f"{f} is {patient[f]:g}" for f in FEATURES]'
+        ): "not-the-path",
+        _triage(FORM, DICTS, MISSING, NUMBERS).replace("malignant / rows", "malignant"): "share",
         _triage(FORM, DICTS, MISSING, NUMBERS, label='"malignant" if malignant > 0 else "benign"'): "label",
     },
     hints={
@@ -662,11 +666,13 @@ def _triage(*parts, label='"malignant" if 2 * malignant > rows else "benign"', b
         ],
         "always-explains": ["`because` only if explain is true."],
         "no-reason": ["The path is filled by `ask` while the tree runs: said[\"because\"] = path."],
+        "not-the-path": ["Only what this patient was asked is a reason: `path`, which `ask` has filled."],
+        "share": ["The malignant training rows of the leaf, divided by all rows of the leaf."],
         "label": ["The leaf's majority: more than half of its rows are malignant."],
         "start": ["tree(patient, path) fills `path`, and gives the leaf's malignant rows and all its rows."],
     },
 )
-def check_triage(triage, patients, small, X_test, asked):
+def check_triage(triage, patients, small, X_test, asked, names):
     """Labels and reasons are the tree's; rubbish is refused, and the message says what is wrong."""
     good = {name: float(patients[0][name]) for name in asked}
     first = asked[0]
@@ -691,7 +697,17 @@ def check_triage(triage, patients, small, X_test, asked):
         require(len(message.split()) >= 4, "which", f"{name}: the message {message!r} does not help its caller.")
         told = f"{name}: the message is {message!r}; it does not name the missing feature."
         require(not name.startswith("no ") or name == "no features" or asked[-1] in message, "which", told)
-    _explains(triage, patients[:40], small.predict(X_test[:40]))
+    walks = [_walk(small.root, row, names) for row in X_test[:40]]
+    _explains(triage, patients[:40], walks)
+
+
+def _walk(node, row, names):
+    """The features that a row is asked about, and the share of ones in its leaf."""
+    said = []
+    while node.split:
+        said.append(names[node.split.column])
+        node = node.left if row[node.split.column] <= node.split.threshold else node.right
+    return said, node.counts[1] / node.rows
 
 
 def _response(name, outcome):
@@ -703,7 +719,7 @@ def _response(name, outcome):
         reject("form", f"{name}: a response of `answer(...)` is wanted; found {outcome.payload!r:.80}.")
 
 
-def _explains(triage, patients, wanted):
+def _explains(triage, patients, walks):
     plain, told = (
         _response(f"{len(patients)} good patients", triage.invoke({"patients": patients, "explain": explain}))
         for explain in (False, True)
@@ -711,15 +727,18 @@ def _explains(triage, patients, wanted):
     for status, body in (plain, told):
         fine = status == 200 and len(body.get("answers", ())) == len(patients)
         require(fine, "good", f"{len(patients)} good patients get status {status}: {body!r:.100}.")
-    labels = ["malignant" if k else "benign" for k in wanted]
-    found = [said.get("label") for said in told[1]["answers"]]
-    off = sum(a != b for a, b in zip(found, labels, strict=True))
+    entries = told[1]["answers"]
+    labels = ["malignant" if share > 0.5 else "benign" for _, share in walks]
+    off = sum(said.get("label") != label for said, label in zip(entries, labels, strict=True))
     require(off == 0, "label", f"{off} of {len(labels)} labels are not the majority of their leaf.")
-    shares = [said.get("share") for said in told[1]["answers"]]
-    fine = all(isinstance(s, float | int) and (s > 0.5) == (k == 1) for s, k in zip(shares, wanted, strict=True))
-    require(fine, "share", f"share should be malignant rows / rows of the leaf; found {shares[:3]}.")
-    reasons = [said.get("because") for said in told[1]["answers"]]
-    require(all(reasons), "no-reason", "With explain true an answer has no `because`.")
+    for said, (asked, share) in zip(entries, walks, strict=True):
+        found, why = said.get("share"), said.get("because")
+        fine = isinstance(found, float | int) and abs(found - share) < 1e-9
+        require(fine, "share", f"share should be malignant rows / rows of the leaf, {share:.4f}; found {found!r}.")
+        require(why, "no-reason", "With explain true an answer has no `because`.")
+        path = len(why) == len(asked) and all(name in words for name, words in zip(asked, why, strict=True))
+        told_why = f"`because` has {len(why)} entries, from {why[0]!r} on; this patient was asked for {', '.join(asked)}."
+        require(path, "not-the-path", told_why)
     extra = [said for said in plain[1]["answers"] if "because" in said]
     require(not extra, "always-explains", "Without explain the answers have a `because` all the same.")
 
