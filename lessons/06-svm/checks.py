@@ -1,5 +1,7 @@
 """The exercises of lesson 06: streets, their certificates, and what a deployed one owes its callers."""
 
+# ruff: noqa: N803, N806 - X, K and C are the names of the lesson
+
 import json
 
 import numpy as np
@@ -353,7 +355,9 @@ def check_origin(ascend):
         if top - reached > 1e-5 * top:
             with_b = kernel_svm(K, y, C=C).certificate.dual
             if np.isclose(reached, with_b, rtol=1e-5):
-                reject("balanced", f"{case}: D is {reached:.6g}, the best *with* b. Without b, {top:.6g} can be reached.")
+                reject(
+                    "balanced", f"{case}: D is {reached:.6g}, the best *with* b. Without b, {top:.6g} can be reached."
+                )
             reject("not-there", f"{case}: D is {reached:.6g}; {top:.6g} can be reached. It stopped on the way.")
 
 
@@ -413,7 +417,10 @@ OWN_MEAN = """columns = list(zip(*rows))
             "Send one patient alone: what are its mean and its scale?",
             "The mean and the scale are those of the training rows. They are part of the model.",
         ],
-        "differs": ["Compare one score with machine.decision_function(Z_test[:1]).", "(x - m) / s, feature by feature."],
+        "differs": [
+            "Compare one score with machine.decision_function(Z_test[:1]).",
+            "(x - m) / s, feature by feature.",
+        ],
         "start": ["Copy classify_broken. One line of it is wrong: the one with the sum."],
     },
 )
@@ -450,7 +457,9 @@ def _labels(function, rows):
         reject("fails", f"{len(rows)} good rows make it fail: {outcome.error.error_type}: {outcome.error.message}.")
     payload = outcome.payload
     good = isinstance(payload, dict) and isinstance(payload.get("labels"), list) and len(payload["labels"]) == len(rows)
-    require(good, "form", f'{{"labels": [...]}} is wanted, one for each of the {len(rows)} rows; found {payload!r:.80}.')
+    require(
+        good, "form", f'{{"labels": [...]}} is wanted, one for each of the {len(rows)} rows; found {payload!r:.80}.'
+    )
     return np.array(payload["labels"])
 
 
@@ -511,10 +520,14 @@ def _safe(*parts):
         _safe(FORM, WIDTHS, NUMBERS): "nonsense",
         _safe(FORM, WIDTHS.replace("enumerate(rows)", "enumerate(rows[:1])"), NUMBERS, SIZES): "second-row",
         _safe(FORM, WIDTHS, NUMBERS.replace(" and not isinstance(x, bool)", ""), SIZES): "bool",
-        _safe(FORM, WIDTHS, NUMBERS, "import math\n    ", SIZES.replace("abs(x)", "math.isfinite(x) and abs(x)")): "overflow",
+        _safe(
+            FORM, WIDTHS, NUMBERS, "import math\n    ", SIZES.replace("abs(x)", "math.isfinite(x) and abs(x)")
+        ): "overflow",
         _safe(FORM, WIDTHS, NUMBERS, SIZES.replace("LARGEST", "100")): "good",
-        _safe("try:\n        [label(row) for row in rows]\n        assert rows\n    ",
-              "except Exception:\n        return 'bad'\n    "): "unhelpful",
+        _safe(
+            "try:\n        [label(row) for row in rows]\n        assert rows\n    ",
+            "except Exception:\n        return 'bad'\n    ",
+        ): "unhelpful",
     },
     hints={
         "unhandled": [
@@ -533,7 +546,7 @@ def _safe(*parts):
         "bool": ["In Python `True` is an int. isinstance(x, bool) has to be asked first."],
         "good": ["A size of 2,500 is an honest area. Only beyond ±1e6 is rubbish."],
         "unhelpful": ["A caller cannot see your code. Say which row, what was found, and what is expected."],
-        "start": ["`fault` returns the first thing that is wrong, as a sentence; \"\" if nothing is."],
+        "start": ['`fault` returns the first thing that is wrong, as a sentence; "" if nothing is.'],
     },
 )
 def check_robust(classify_safe, X_test, line_says):
@@ -567,7 +580,8 @@ def _response(name, outcome):
     if outcome.error is not None:
         faults = {"OverflowError": "overflow"}
         fault = "second-row" if name.startswith("a good row") else "unhandled"
-        reject(faults.get(outcome.error.error_type, fault), f"{name}: the handler fails with {outcome.error.error_type}: {outcome.error.message}.")
+        kind = outcome.error.error_type
+        reject(faults.get(kind, fault), f"{name}: the handler fails with {kind}: {outcome.error.message}.")
     try:
         return outcome.payload["statusCode"], json.loads(outcome.payload["body"])
     except (TypeError, KeyError, ValueError):

@@ -1,4 +1,6 @@
-"""The exercises of lesson 07: questions, their gains, trees that balance, shares that add up, and a function that says why."""
+"""The exercises of lesson 07: gains, trees that balance, shares that add up, and a function that says why."""
+
+# ruff: noqa: N803, N806 - X and S are the names of the lesson
 
 import json
 from itertools import permutations
@@ -17,7 +19,7 @@ exercises.answer(
     wrong={
         "0.267": "That is the impurity that is left after the question. The gain is what is gone.",
         "0.258": "The two sides count equally in it. Weigh each by its share of the rows: 6 and 4 of 10.",
-        "0.036": "That looks like 0.48 - 0.444: the left side alone. The right side is pure, and 4 of 10 rows are there.",
+        "0.036": "That is 0.48 - 0.444: the left side alone. The right side is pure, and 4 of 10 rows are there.",
         "0.163": "That is the question of the worked example. Here six rows go left.",
     },
     hints={
@@ -345,7 +347,7 @@ def _ties(**changed):
             "if values[k - 1] == values[k]: continue",
         ],
         "order-of-rows": [
-            "A stable sort hides the leak on shuffled rows only in the mean; a cut inside of ties is still no question.",
+            "A stable sort looks at no label, but a cut inside of ties is no question all the same.",
             "if values[k - 1] == values[k]: continue",
         ],
         "raises": ["np.unique drops rows. Sort x and y by the same order: np.argsort(x)."],
@@ -524,8 +526,11 @@ def _stump(**changed):
     wrong={
         _stump(errors="y[left].var() + y[~left].var()"): "unweighted",
         _stump(sign=">"): "worst",
-        _stump(low="y[~left].mean()", high="y[left].mean()", errors="((y[left] - high) ** 2).sum() + "
-               "((y[~left] - low) ** 2).sum()"): "turned",
+        _stump(
+            low="y[~left].mean()",
+            high="y[left].mean()",
+            errors="((y[left] - high) ** 2).sum() + ((y[~left] - low) ** 2).sum()",
+        ): "turned",
         _stump(low="np.median(y[left])", high="np.median(y[~left])"): "medians",
         "def stump(x, y):\n    t = float(np.median(x))\n    return t, y[x <= t].mean(), y[x > t].mean()\n": "threshold",
     },
@@ -665,7 +670,7 @@ def _triage(*parts, label='"malignant" if 2 * malignant > rows else "benign"', b
             "Sizes below 0 do not exist, and true is no number: isinstance(x, bool).",
         ],
         "always-explains": ["`because` only if explain is true."],
-        "no-reason": ["The path is filled by `ask` while the tree runs: said[\"because\"] = path."],
+        "no-reason": ['The path is filled by `ask` while the tree runs: said["because"] = path.'],
         "not-the-path": ["Only what this patient was asked is a reason: `path`, which `ask` has filled."],
         "share": ["The malignant training rows of the leaf, divided by all rows of the leaf."],
         "label": ["The leaf's majority: more than half of its rows are malignant."],
@@ -737,8 +742,8 @@ def _explains(triage, patients, walks):
         require(fine, "share", f"share should be malignant rows / rows of the leaf, {share:.4f}; found {found!r}.")
         require(why, "no-reason", "With explain true an answer has no `because`.")
         path = len(why) == len(asked) and all(name in words for name, words in zip(asked, why, strict=True))
-        told_why = f"`because` has {len(why)} entries, from {why[0]!r} on; this patient was asked for {', '.join(asked)}."
-        require(path, "not-the-path", told_why)
+        found = f"`because` has {len(why)} entries, from {why[0]!r} on"
+        require(path, "not-the-path", f"{found}; this patient was asked for {', '.join(asked)}.")
     extra = [said for said in plain[1]["answers"] if "because" in said]
     require(not extra, "always-explains", "Without explain the answers have a `because` all the same.")
 
@@ -796,7 +801,8 @@ def check_boost(boost, stump):
         if np.allclose(found, wanted, atol=1e-8):
             continue
         left = np.sqrt(np.mean((y - found) ** 2)), np.sqrt(np.mean((y - wanted) ** 2))
-        told = f"seed {seed}, {rounds} stumps, rate {rate}: root mean squared error {left[0]:.3f}, expected {left[1]:.3f}."
+        case = f"seed {seed}, {rounds} stumps, rate {rate}"
+        told = f"{case}: root mean squared error {left[0]:.3f}, expected {left[1]:.3f}."
         faults = {
             "no-rate": (_boosted(x, y, rounds, 1.0), "Each stump is added whole."),
             "zero": (_boosted(x, y, rounds, rate, start=0.0), "It starts from 0."),
