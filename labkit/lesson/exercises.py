@@ -302,6 +302,7 @@ def names_used(function: Callable[..., Any]) -> set[str]:
     """
     plain = inspect.unwrap(function)
     tree = ast.parse(textwrap.dedent(inspect.getsource(plain)))
+    own = _own_names(tree)
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -309,8 +310,16 @@ def names_used(function: Callable[..., Any]) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Attribute | ast.Name):
-            found.add(_real_name(ast.unparse(node), plain))
+            dotted = ast.unparse(node)
+            found.add(dotted if dotted.partition(".")[0] in own else _real_name(dotted, plain))
     return found
+
+
+def _own_names(tree: ast.AST) -> set[str]:
+    """What is bound inside: an argument or a variable is nothing of the notebook's, whatever that calls by its name."""
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    shared = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    return (bound - shared) | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
 
 
 def _real_name(dotted: str, function: Callable[..., Any]) -> str:

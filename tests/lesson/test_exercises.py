@@ -146,6 +146,16 @@ def test_names_are_resolved_to_the_modules_they_come_from():
     assert {"math.sqrt", "statistics", "labkit.lesson.exercises.reject", "len"} <= found
 
 
+_, total = reject, math.fsum  # what a notebook happens to call so
+
+
+def test_an_argument_or_a_variable_is_nothing_of_the_notebooks_that_has_its_name():
+    def add(total, rows):
+        return sum(total for _ in rows)
+
+    assert names_used(add) == {"total", "rows", "_", "sum"}
+
+
 # --- answers and sentences ---------------------------------------------------
 
 
