@@ -298,6 +298,7 @@ def test_every_test_file_mirrors_a_module_or_says_why_not():
         "test_responses",
         "test_scale",
         "test_front_door",
+        "test_workers",
         "test_frontends",
         "test_hub",
         "test_powertools",

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+from labkit.lesson.run import lessons_folder
+
 pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.xdist_group("browser")]
 
 PATIENCE_MS = 30_000
@@ -125,7 +127,6 @@ def test_cold_starts_are_shown_as_tables_with_captions(lesson):
     assert captions == [
         "Time per call, from the request's arrival to the handler's end",
         "Parts of a cold start (medians)",
-        "The longest imports (medians)",
     ]
 
 
@@ -154,7 +155,8 @@ def test_no_number_of_a_result_is_torn_at_a_lines_end(lesson):
 
 
 def test_the_lesson_writes_only_into_its_own_folder(lesson, server):
-    assert [path.name for path in server.lessons.iterdir() if path.is_dir()] == ["00-orientation"]
+    there = {path.name for path in lessons_folder().iterdir() if path.is_dir()}
+    assert {path.name for path in server.lessons.iterdir() if path.is_dir()} == there
 
 
 # --- at the keyboard ----------------------------------------------------------------------------------------
