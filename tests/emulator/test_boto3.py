@@ -175,7 +175,7 @@ def test_a_reserved_variable_is_refused(aws):
     assert message.endswith("Reserved keys used in this request: AWS_REGION")
 
 
-@pytest.mark.parametrize("code", [b"no zip", ECHO[:-30], b""])
+@pytest.mark.parametrize("code", [b"no zip", ECHO[:-30], b""], ids=["no zip", "half", "empty"])
 def test_a_broken_zip_is_refused(aws, code):
     error, _, message = refused(create, aws, code=code)
     assert error == "InvalidParameterValueException"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 
@@ -66,6 +67,7 @@ def test_a_good_token_is_good():
         (token({**CLAIMS, "nbf": 1500}), "not valid yet"),
         (token({"iss": ISSUER, "aud": "me"}), "expired"),
     ],
+    ids=itertools.count(),  # the key is made anew in each process, and all workers must know a test by one name
 )
 def test_a_bad_token_says_why(text, why):
     with pytest.raises(InvalidToken, match=why):
