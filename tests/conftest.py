@@ -16,11 +16,18 @@ from botocore.credentials import Credentials
 
 from labkit import Lab
 
+LONGEST_ID = 200
+
 # The same examples in every run: what lands depends on no chance, and on no machine's speed.
 # `HYPOTHESIS_PROFILE=explore python -m pytest` looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A test's name goes into the environment of every process that it starts, which has a limit."""
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > LONGEST_ID else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

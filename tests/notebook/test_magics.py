@@ -320,12 +320,14 @@ def test_trigger_has_a_queue_call_the_function(shell):
     shell.run(ECHO)
     trigger = shell.run("%trigger echo --batch 5 sqs:orders")
     assert trigger.source_arn.endswith(":orders")
-    [mapping] = shell.names["echo"].lab.boto3("lambda").list_event_source_mappings()["EventSourceMappings"]
+    aws = shell.names["echo"].lab.boto3("lambda")
+    known = {"FunctionName": "echo", "EventSourceArn": trigger.source_arn}  # others may have left theirs
+    [mapping] = aws.list_event_source_mappings(**known)["EventSourceMappings"]
     assert (mapping["BatchSize"], mapping["EventSourceArn"]) == (5, trigger.source_arn)
     shown = shell.show(trigger)
     assert "sqs:orders calls echo" in shown["text/plain"]
     assert "lambda.create_event_source_mapping(" in shown["text/html"]
-    shell.names["echo"].lab.boto3("lambda").delete_event_source_mapping(UUID=mapping["UUID"])
+    aws.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
 def test_trigger_takes_a_pattern_as_it_is(shell):
