@@ -81,7 +81,14 @@ def submissions(given: Sequence[Path], lessons: Path) -> list[Submission]:
     if not paths:
         raise LabkitError("There is no notebook to grade.", hint="Name notebooks, or a folder that holds some.")
     known = sorted(path.parent.name for path in lessons.glob(f"*/{FACTS}"))
-    return [_submission(path, known) for path in paths]
+    found = [_submission(path, known) for path in paths]
+    names = Counter((each.student, each.lesson) for each in found)
+    if twice := [f"{student} ({lesson})" for (student, lesson), number in names.items() if number > 1]:
+        raise LabkitError(
+            f"There are several notebooks of {', '.join(twice)}.",
+            hint="Name the one that counts, or give each the student's own name.",
+        )
+    return found
 
 
 def _submission(path: Path, known: Sequence[str]) -> Submission:

@@ -37,4 +37,4 @@ def refuse(event: str, arguments: tuple[object, ...]) -> None:
     else:
         return
     if not is_local(host):
-        raise PermissionError(f"Lessons are offline: a connection to {host} was refused.")
+        raise PermissionError(f"Nothing leaves this machine here: a connection to {host} was refused.")

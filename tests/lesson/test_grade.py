@@ -79,6 +79,13 @@ def test_a_notebook_that_was_renamed_is_its_students_and_still_of_its_lesson(cou
     assert submissions([renamed], course.folder) == [Submission(renamed, "Ada Lovelace", "02-line")]
 
 
+def test_two_notebooks_of_one_student_are_not_mixed_up(course):
+    first = course("one/ada")
+    second = course("two/ada")
+    with pytest.raises(LabkitError, match="several notebooks of ada"):
+        submissions([first, second], course.folder)
+
+
 @pytest.mark.parametrize("text", ["no json", "[]", '{"cells": 1}'])
 def test_what_is_no_notebook_is_said(course, tmp_path, text):
     (tmp_path / "x.ipynb").write_text(text)

@@ -26,7 +26,7 @@ def said(code: str) -> str:
 @pytest.mark.process
 @pytest.mark.parametrize("code", PROBES.values(), ids=list(PROBES))
 def test_what_would_leave_the_machine_is_refused(code):
-    assert "Lessons are offline" in said(code)
+    assert "Nothing leaves this machine here" in said(code)
 
 
 @pytest.mark.process
@@ -64,7 +64,7 @@ def test_a_lessons_handlers_stay_on_this_machine(notebook):
     ]
     (report,) = run([notebook(*cells)])
     assert report.error is None
-    assert "Lessons are offline: a connection to 192.0.2.1 was refused." in report.texts[-1]
+    assert "Nothing leaves this machine here: a connection to 192.0.2.1 was refused." in report.texts[-1]
 
 
 @pytest.mark.process
