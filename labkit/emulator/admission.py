@@ -36,7 +36,7 @@ class Admission:
         try:
             await self._check(invocation.version)
         except Exception as error:
-            if not invocation.result.done():
-                invocation.result.set_exception(error if isinstance(error, ServiceError) else fault(error))
+            if not invocation.ending.done():
+                invocation.ending.set_exception(error if isinstance(error, ServiceError) else fault(error))
         else:
             self._dispatcher.submit(invocation)

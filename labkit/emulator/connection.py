@@ -142,7 +142,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if sum(name == b"host" for name, _ in self._headers) > 1:
+        fields = dict(self._headers)
+        if len(fields) != len(self._headers) and sum(name == b"host" for name, _ in self._headers) > 1:
             raise MalformedHead("two Host headers")
         parser = self._parser
         path, query = self._target()
@@ -151,6 +152,7 @@ class Connection(asyncio.Protocol):
             path,
             query,
             self._headers,
+            fields,
             parser.get_http_version(),
             parser.should_keep_alive(),
             self._names,

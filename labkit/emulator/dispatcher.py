@@ -86,7 +86,7 @@ class Dispatcher:
         return self._scheduler.account_limit
 
     def submit(self, invocation: Invocation) -> None:
-        """Sets the invocation going; its `result` is answered later."""
+        """Sets the invocation going; its `ending` hears of it later."""
         version = invocation.version
         self._versions[version.key] = version
         self._waiting[invocation.request_id] = invocation
@@ -186,8 +186,8 @@ class Dispatcher:
 
     def _refuse(self, request_id: str, error: Exception) -> None:
         invocation = self._waiting.pop(request_id)
-        if not invocation.result.done():
-            invocation.result.set_exception(error)
+        if not invocation.ending.done():
+            invocation.ending.set_exception(error)
 
     def _start(self, env_id: str, version: FunctionVersion, *, provisioned: bool) -> None:
         try:

@@ -480,6 +480,7 @@ class Environment:
         if self._run:
             self._run.answered = invocation.request_id
         self._open_entry(invocation)
+        entry = self._entry
         self._sandbox.drain()
         self._note_memory()
         config = self.version.config
@@ -503,16 +504,15 @@ class Environment:
             restore_s=restore_s,
             function_arn=invocation.function_arn,
         )
-        self._entry.trace, self._entry.produced_bytes = trace, 0 if failed else len(body)
+        entry.trace, entry.produced_bytes = trace, 0 if failed else len(body)
         self._record(trace)
-        if not invocation.result.done():
-            invocation.result.set_result(Result(body, failed, self._entry, trace))
-        if self.phase is not Phase.INVOKE:
-            return
-        if self._run is not None and self._run.lingers:
-            self._answered, self._entry.lingers = trace, True
-        else:
-            self._free()
+        if self.phase is Phase.INVOKE:
+            if self._run is not None and self._run.lingers:
+                self._answered, entry.lingers = trace, True
+            else:
+                self._free()
+        if not invocation.ending.done():  # last: who hears of it may have the next one for this environment
+            invocation.ending.set_result(Result(body, failed, entry, trace))
 
     def _lengthen(self, trace: Trace, status: Status | None = None) -> None:
         """Extensions have finished after the answer: the log and the bill hold their time too."""

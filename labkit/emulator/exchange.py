@@ -31,14 +31,15 @@ BODILESS = frozenset({204, 304})
 
 
 class Request(NamedTuple):
-    """A request's head. Names of headers are in lower case; `path` and `query` are the bytes that were sent, and
-    `names` are the names of headers as they were: API Gateway hands them on so.
+    """A request's head. Names of headers are in lower case; `path` and `query` are the bytes that were sent, `fields`
+    the headers by name, and `names` the names as they were: API Gateway hands them on so.
     """
 
     method: str
     path: bytes
     query: bytes
     headers: list[tuple[bytes, bytes]]
+    fields: Mapping[bytes, bytes]
     version: str
     keep_alive: bool
     names: Sequence[bytes] = ()
@@ -109,13 +110,10 @@ class Answering(Protocol):
 
 
 class Invocations(Protocol):
-    """Who answers invocations: `early` with an answer before the body is read, or None; `invoke` when it is whole.
+    """Who answers invocations: `early` with an answer before the body is read, or None; `invoke` when it is whole."""
 
-    `fields` are the request's headers by name: made once, because both need them.
-    """
-
-    def early(self, request: Request, fields: Mapping[bytes, bytes]) -> Answer | None: ...
-    def invoke(self, request: Request, fields: Mapping[bytes, bytes], body: bytes, reply: Answering) -> None: ...
+    def early(self, request: Request) -> Answer | None: ...
+    def invoke(self, request: Request, body: bytes, reply: Answering) -> None: ...
 
 
 class Invocation(Exchange):
@@ -124,7 +122,6 @@ class Invocation(Exchange):
     def __init__(self, line: Line, request: Request, front: Invocations, most_bytes: int) -> None:
         super().__init__(line, request)
         self._front = front
-        self._fields = dict(request.headers)
         self._most_bytes = most_bytes
         self._chunks: list[bytes] = []
         self._size = 0
@@ -132,12 +129,12 @@ class Invocation(Exchange):
 
     def start(self) -> None:
         self._started = True
-        refusal = self._front.early(self.request, self._fields)
+        refusal = self._front.early(self.request)
         if refusal is not None:
             self.answer(refusal)
         elif self.whole:
             self._invoke()
-        elif self._fields.get(b"expect", b"").lower() == b"100-continue":
+        elif self.request.fields.get(b"expect", b"").lower() == b"100-continue":
             self._line.write(CONTINUE)
 
     def feed(self, body: bytes) -> None:
@@ -152,7 +149,7 @@ class Invocation(Exchange):
 
     def _invoke(self) -> None:
         chunks, self._chunks = self._chunks, []
-        self._front.invoke(self.request, self._fields, chunks[0] if len(chunks) == 1 else b"".join(chunks), self)
+        self._front.invoke(self.request, chunks[0] if len(chunks) == 1 else b"".join(chunks), self)
 
     def answer(self, answer: Answer) -> None:
         self.say(answer)
@@ -322,7 +319,7 @@ class Conversation(Exchange):
 
 def expects(request: Request) -> bool:
     """Whether the client waits for a word before it sends its body (RFC 9110, section 10.1.1)."""
-    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in request.headers)
+    return request.fields.get(b"expect", b"").lower() == b"100-continue"
 
 
 def encoded(answer: Answer, *, keep_alive: bool = True) -> bytes:

@@ -30,7 +30,6 @@ from labkit.emulator.wire import Wire
 from labkit.errors import ExpiredToken, ServiceError, ServicesNotStarted, ServiceUnavailable
 
 CHANGE_IDENTITIES = frozenset({"iam", "cloudformation"})
-Fields = Mapping[bytes, bytes]
 
 
 class Gate:
@@ -84,28 +83,28 @@ class Gate:
 
     # --- invocations
 
-    def early(self, request: Request, headers: Fields) -> Answer | None:
+    def early(self, request: Request) -> Answer | None:
         """What the front door says before a body is read; of strangers' signatures it knows nothing yet."""
-        caller = caller_of(headers, request.query)
-        stranger = caller is not None and not self._is_owners(caller) and is_loopback(headers.get(b"host", b""))
-        return None if stranger else self._app.early(request, headers)
+        caller = caller_of(request.fields, request.query)
+        stranger = caller is not None and not self._is_owners(caller) and is_loopback(request.fields.get(b"host", b""))
+        return None if stranger else self._app.early(request)
 
-    def invoke(self, request: Request, headers: Fields, body: bytes, reply: Answering) -> None:
-        caller = caller_of(headers, request.query)
+    def invoke(self, request: Request, body: bytes, reply: Answering) -> None:
+        caller = caller_of(request.fields, request.query)
         try:
             region = region_of(caller, request.query, request.headers)
         except ServiceError as error:
             reply.answer(self._app.refusal(error))
             return
         if caller is None or self._is_owners(caller) or len(body) > FRONT_BYTES:  # cut, and refused for its size
-            self._app.invoke(request, headers, body, reply)
+            self._app.invoke(request, body, reply)
             return
-        task = asyncio.create_task(self._invoke_judged(caller, region, request, headers, body, reply))
+        task = asyncio.create_task(self._invoke_judged(caller, region, request, body, reply))
         self._judging.add(task)
         task.add_done_callback(self._judging.discard)
 
     async def _invoke_judged(
-        self, caller: Caller, region: str, request: Request, headers: Fields, body: bytes, reply: Answering
+        self, caller: Caller, region: str, request: Request, body: bytes, reply: Answering
     ) -> None:
         scope = {
             "method": request.method,
@@ -120,7 +119,7 @@ class Gate:
         except Exception as error:
             reply.answer(self._app.refusal(fault(error)))
         else:
-            self._app.invoke(request, headers, body, reply)
+            self._app.invoke(request, body, reply)
 
     # --- the judgement
 

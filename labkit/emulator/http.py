@@ -7,11 +7,10 @@ Requests whose Host is not this machine's loopback are refused: a web page must 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -31,12 +30,13 @@ from labkit.emulator.exchange import (
 from labkit.emulator.forwarding import Forwarding
 from labkit.emulator.invocation import Invocation as Run
 from labkit.emulator.invocation import Result
-from labkit.emulator.invoker import Begun, Invoker
+from labkit.emulator.invoker import RUNS, Begun, Invoker
 from labkit.emulator.logstream import log_tail
 from labkit.emulator.pages import RESET_PATH, fault
 from labkit.emulator.proxied import as_if_local, came_by_proxy
 from labkit.emulator.registry import parse_reference
 from labkit.emulator.signing import Verifier
+from labkit.emulator.turns import Turns
 from labkit.emulator.wire import Reply, Wire
 from labkit.errors import RequestAborted, ServiceError
 from labkit.model import InvocationType
@@ -76,6 +76,7 @@ class FrontDoor:
         self._others = others
         self._apis = apis
         self._proxy_prefix = proxy_prefix
+        self._turns = Turns()
 
     def answering(self, line: Line, request: Request, about: dict[str, Any]) -> Exchange:
         """The exchange of a request; `about` is what ASGI's scope says of the connection."""
@@ -110,73 +111,87 @@ class FrontDoor:
 
     # --- invocations
 
-    def early(self, request: Request, headers: Headers) -> Answer | None:
+    def early(self, request: Request) -> Answer | None:
         """The refusal of an invocation whose body need not be read."""
-        if not is_loopback(headers.get(b"host", b"")):
+        if not is_loopback(request.fields.get(b"host", b"")):
             return Answer(403, REFUSED, NOT_HERE)
-        if self._verifier and is_long(headers):
+        if self._verifier and is_long(request.fields):
             try:
                 self._verifier.check_claim(request.query, request.headers, time.time())
             except ServiceError as error:
                 return self.refusal(error)
         return None
 
-    def invoke(self, request: Request, headers: Headers, body: bytes, reply: Answering) -> None:
-        tail = headers.get(b"x-amz-log-type") == b"Tail"
-        try:
-            begun = self._begin(request, headers, body, on_answer=None if tail else partial(_said, reply))
-        except ServiceError as error:
-            reply.answer(self.refusal(error))
-        except Exception as error:
-            reply.answer(self.refusal(fault(error)))
-        else:
-            if begun.result is None:
-                reply.answer(Answer(begun.status, _fields(begun.request_id, begun.executed_version), b""))
-            else:
-                begun.result.add_done_callback(partial(self._ended, reply, begun, tail))
+    def invoke(self, request: Request, body: bytes, reply: Answering) -> None:
+        self._turns.take(partial(self._invoke, request, body, reply))
 
-    def _begin(
-        self,
-        request: Request,
-        headers: Headers,
-        payload: bytes,
-        *,
-        on_answer: Callable[[Run, bytes, bool], None] | None,
-    ) -> Begun:
-        query = request.query
+    def _invoke(self, request: Request, body: bytes, reply: Answering) -> None:
+        caller = Caller(self, reply, tail=request.fields.get(b"x-amz-log-type") == b"Tail")
+        try:
+            begun = self._begin(request, body, caller)
+        except ServiceError as error:
+            caller.set_exception(error)
+        except Exception as error:
+            caller.set_exception(fault(error))
+        else:
+            if begun.status != RUNS:
+                self._turns.answered()
+                reply.answer(Answer(begun.status, _fields(begun.request_id, begun.executed_version), b""))
+
+    def _begin(self, request: Request, payload: bytes, caller: Caller) -> Begun:
+        query, fields = request.query, request.fields
         if self._verifier and len(payload) <= BODY_BYTES:  # a longer one is cut, and refused for its size
-            fields = headers if len(headers) == len(request.headers) else request.headers
-            self._verifier.check(request.method, request.path, query, fields, payload, time.time())
+            signed = fields if len(fields) == len(request.headers) else request.headers
+            self._verifier.check(request.method, request.path, query, signed, payload, time.time())
         name = request.path[len(INVOKE_PREFIX) : -len(INVOKE_SUFFIX)].decode("latin-1")
         return self._invoker.begin(
             parse_reference(unquote(name) if "%" in name else name, _parameter(query, "Qualifier=") if query else None),
             payload,
-            kind=_text(headers, b"x-amz-invocation-type") or InvocationType.REQUEST_RESPONSE,
-            client_context=_text(headers, b"x-amz-client-context"),
-            trace_id=_text(headers, b"x-amzn-trace-id"),
-            on_answer=on_answer,
+            caller,
+            kind=_text(fields, b"x-amz-invocation-type") or InvocationType.REQUEST_RESPONSE,
+            client_context=_text(fields, b"x-amz-client-context"),
+            trace_id=_text(fields, b"x-amzn-trace-id"),
+            on_answer=None if caller.tail else caller.answer,
         )
 
-    def _ended(self, reply: Answering, begun: Begun, tail: bool, ended: asyncio.Future[Result]) -> None:
-        """With a result the client has its answer, unless it wants the end of the log, too."""
-        if ended.cancelled():
-            return
-        try:
-            result = ended.result()
-        except ServiceError as error:
-            reply.answer(self.refusal(error))
-        except Exception as error:
-            reply.answer(self.refusal(fault(error)))
-        else:
-            if not reply.begun:
-                log = [(b"x-amz-log-result", base64.b64encode(log_tail(result.entry)))] if tail else []
-                reply.say(_answer(begun.request_id, begun.executed_version, result.payload, result.failed, *log))
-            reply.settle()
+    def answered(self) -> None:
+        self._turns.answered()
 
     def refusal(self, error: ServiceError) -> Answer:
         """What Lambda's API answers to an error."""
         reply = self._wire.error(error, str(uuid.uuid4()))
         return Answer(reply.status, [(k.encode(), v.encode()) for k, v in reply.headers.items()], reply.body)
+
+
+class Caller:
+    """Who waits for an invocation: an ending (invocation.py). `tail`: he wants the end of the log, too."""
+
+    __slots__ = ("_front", "_over", "_reply", "tail")
+
+    def __init__(self, front: FrontDoor, reply: Answering, *, tail: bool) -> None:
+        self._front, self._reply, self.tail = front, reply, tail
+        self._over = False
+
+    def done(self) -> bool:
+        return self._over
+
+    def answer(self, invocation: Run, payload: bytes, failed: bool) -> None:
+        """The handler's answer, before the bookkeeping."""
+        self._reply.say(_answer(invocation.request_id, invocation.version.version, payload, failed))
+
+    def set_result(self, result: Result) -> None:
+        self._over = True
+        self._front.answered()
+        if not self._reply.begun:
+            trace = result.trace
+            log = [(b"x-amz-log-result", base64.b64encode(log_tail(result.entry)))] if self.tail else []
+            self._reply.say(_answer(trace.request_id, trace.version, result.payload, result.failed, *log))
+        self._reply.settle()
+
+    def set_exception(self, error: Exception) -> None:
+        self._over = True
+        self._front.answered()
+        self._reply.answer(self._front.refusal(error if isinstance(error, ServiceError) else fault(error)))
 
 
 def is_invocation(request: Request) -> bool:
@@ -188,10 +203,6 @@ def is_loopback(host: bytes) -> bool:
     """Whether a Host header names this machine's loopback, with or without a port."""
     name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
     return name in LOOPBACK or name.endswith(b".localhost")
-
-
-def _said(reply: Answering, invocation: Run, payload: bytes, failed: bool) -> None:
-    reply.say(_answer(invocation.request_id, invocation.version.version, payload, failed))
 
 
 def _answer(request_id: str, executed_version: str, payload: bytes, failed: bool, *more: tuple[bytes, bytes]) -> Answer:

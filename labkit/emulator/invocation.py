@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -13,8 +13,25 @@ from labkit.emulator.streaming import ResponseStream
 from labkit.model import Trace
 
 
+class Result(msgspec.Struct, frozen=True):
+    payload: bytes
+    failed: bool
+    entry: Entry
+    trace: Trace
+
+
+class Ending(Protocol):
+    """Where an invocation ends, once, with a result or an error. A future is one; whoever needs none saves a pass of
+    the loop, and is told when its environment is free again.
+    """
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Result, /) -> None: ...
+    def set_exception(self, error: Exception, /) -> None: ...
+
+
 class Invocation(msgspec.Struct):
-    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day; `result` is answered once.
+    """One request on its way. `arrived` is monotonic, `arrived_at` the time of day.
 
     `on_answer` hears what the handler's answer is, and whether it failed, before its trace is made: whoever waits for
     nothing but that need not wait for the bookkeeping.
@@ -26,15 +43,8 @@ class Invocation(msgspec.Struct):
     payload: bytes
     arrived: float
     arrived_at: float
-    result: asyncio.Future[Result]
+    ending: Ending
     client_context: str = ""
     trace_id: str = ""
     stream: ResponseStream | None = None  # of a caller that wants the response piece by piece
     on_answer: Callable[[Invocation, bytes, bool], None] | None = None
-
-
-class Result(msgspec.Struct, frozen=True):
-    payload: bytes
-    failed: bool
-    entry: Entry
-    trace: Trace

@@ -12,13 +12,13 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import msgspec
 
 from labkit.emulator.clock import Clock
 from labkit.emulator.dispatcher import Dispatcher
-from labkit.emulator.invocation import Invocation, Result
+from labkit.emulator.invocation import Ending, Invocation, Result
 from labkit.emulator.lineage import continued, is_loop
 from labkit.emulator.queue import EventQueue
 from labkit.emulator.registry import Reference, Registry
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 KINDS = tuple(kind.value for kind in InvocationType)
 IDS_AT_ONCE = 256
+RUNS = 200  # the status of an invocation whose caller waits
 LOOP = (
     "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your"
     " function's invocation."
@@ -49,13 +50,12 @@ class Answer(msgspec.Struct, frozen=True):
     result: Result | None = None
 
 
-class Begun(msgspec.Struct, frozen=True):
-    """An invocation on its way. Its `result` comes later; there is none for Event and DryRun."""
+class Begun(NamedTuple):
+    """An invocation on its way. With status 200 its ending will hear of it; there is no more of Event and DryRun."""
 
     status: int
     request_id: str
     executed_version: str
-    result: asyncio.Future[Result] | None = None
 
 
 class How(TypedDict, total=False):
@@ -93,14 +93,15 @@ class Invoker:
 
         With a `stream`, what the handler yields is read there, meanwhile, and missing in the result.
         """
-        begun = self.begin(reference, payload, **how)
-        result = None if begun.result is None else await begun.result
-        return Answer(begun.status, begun.request_id, begun.executed_version, result)
+        ending: asyncio.Future[Result] = self._loop.create_future()
+        begun = self.begin(reference, payload, ending, **how)
+        return Answer(*begun, await ending if begun.status == RUNS else None)
 
     def begin(
         self,
         reference: Reference,
         payload: bytes,
+        ending: Ending,
         *,
         kind: str = InvocationType.REQUEST_RESPONSE,
         client_context: str = "",
@@ -109,7 +110,7 @@ class Invoker:
         stream: ResponseStream | None = None,
         on_answer: Callable[[Invocation, bytes, bool], None] | None = None,
     ) -> Begun:
-        """Sets an invocation going, as `invoke` does, and does not wait for it; its future may raise ServiceErrors.
+        """Sets an invocation going, as `invoke` does, and does not wait for it; its `ending` may hear ServiceErrors.
 
         `on_answer` is Invocation's.
         """
@@ -130,7 +131,7 @@ class Invoker:
             payload=payload or b"{}",
             arrived=time.monotonic(),
             arrived_at=self._clock.now(),
-            result=self._loop.create_future(),
+            ending=ending,
             client_context=_decoded(client_context),
             trace_id=continued(header, version.config.name),
             stream=stream,
@@ -142,7 +143,7 @@ class Invoker:
         if caused and self.loops(invocation):
             raise RecursiveInvocation(LOOP)
         self._dispatcher.submit(invocation)
-        return Begun(200, request_id, version.version, invocation.result)
+        return Begun(RUNS, request_id, version.version)
 
     def loops(self, invocation: Invocation) -> bool:
         """Whether a chain of events has come back to this function too often, and its settings say that it ends."""

@@ -161,6 +161,7 @@ class LogStream:
         self.origin = origin
         self.near: deque[Entry] = deque()  # the newest entries
         self._old = Tape(reel or Reel(), Entry)
+        self._missing: deque[int] = deque()  # of each of its segments, what CloudWatch had not when it was written
         self._sent_again = 0  # older ones were sent to a CloudWatch that has forgotten them
         self._held = 0  # so many are looking at what is near
         self.size = 0
@@ -187,6 +188,7 @@ class LogStream:
             for _ in away:
                 self.near.popleft()
             self._old.append(plain, sum(entry.size for entry in away))
+            self._missing.append(sum(entry.missing for entry in away))
 
     def begin(self, request_id: str, function_arn: str = "", tracing: str = "") -> Entry:
         """The invocation that all output belongs to from now on."""
@@ -239,7 +241,10 @@ class LogStream:
     def _drop_old(self) -> int:
         oldest = self._old.oldest
         assert oldest
-        self.lost += sum(entry.missing for entry in self._read(max(self.brought, oldest.first), oldest.end))
+        missing = self._missing.popleft()
+        if self.brought > oldest.first or self._sent_again > oldest.first:  # not what it was then
+            missing = sum(entry.missing for entry in self._read(max(self.brought, oldest.first), oldest.end))
+        self.lost += missing
         return self._old.drop()
 
     def _drop_near(self) -> int:
@@ -267,6 +272,7 @@ class LogStream:
         self._open.init = None
         self._open.size = self.size = ENTRY_BYTES
         self._old.clear()
+        self._missing.clear()
         while len(self.near) > 1:
             self.near.popleft()
             self._old.skip()

@@ -50,13 +50,13 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def peak_resident_bytes(pid: int) -> int:
-    """The largest resident set the process ever had (VmHWM); 0 if it is gone."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
-            if line.startswith(b"VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
+def newest() -> int:
+    """The process or thread that was started last on this machine; 0 where nobody tells.
+
+    As long as it is the same nobody has a child that he had not before.
+    """
+    fields = _read("/proc/loadavg").split()
+    return int(fields[4]) if len(fields) == 5 else 0
 
 
 def proportional_bytes(pids: list[int]) -> int:
@@ -114,14 +114,13 @@ def listens(pid: int, protocol: str, port: int) -> bool:
 
 
 class Resident:
-    """A process's resident set, read by one system call each time (4 microseconds)."""
+    """A process's resident set, now (one system call, 4 microseconds) and at most; 0 if it is gone."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._fd = os.open(f"/proc/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC) if HAS_PROC else -1
 
     def read_bytes(self) -> int:
-        """0 if the process is gone."""
         if self._fd < 0:
             return _resident_bytes(self.pid)
         try:
@@ -130,7 +129,26 @@ class Resident:
             return 0
         return int(fields[1]) * PAGE if fields else 0
 
+    def peak_bytes(self) -> int:
+        """VmHWM; 0 where there is no /proc, too."""
+        _, _, peak = _read(f"/proc/{self.pid}/status").partition(b"VmHWM:")
+        return int(peak.split(None, 1)[0]) * 1024 if peak else 0
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _read(path: str) -> bytes:
+    """A short file of the kernel's, a third as dear as by pathlib; empty if there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 8192)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

@@ -102,7 +102,7 @@ class EventQueue:
             payload=stored.payload,
             arrived=time.monotonic(),
             arrived_at=self._clock.now(),
-            result=self._loop.create_future(),
+            ending=self._loop.create_future(),
             client_context=stored.client_context,
             trace_id=stored.trace_id,
         )
@@ -172,14 +172,15 @@ class EventQueue:
             event.error = RecursiveInvocation(f"{version.config.name} is in a recursive loop: its event was stopped.")
             _say_stopped(event.invocation)
             return Attempt.LOOPED
-        invocation = msgspec.structs.replace(event.invocation, version=version, result=self._loop.create_future())
+        ending: asyncio.Future[Result] = self._loop.create_future()
+        invocation = msgspec.structs.replace(event.invocation, version=version, ending=ending)
         if event.progress != Progress():  # a trace tells of its own attempt, not of the minutes before
             invocation = msgspec.structs.replace(invocation, arrived=time.monotonic(), arrived_at=self._clock.now())
         self._ways.note("AsyncEventAge", invocation, (self._clock.now() - event.accepted_at) * 1000)
         self._ways.submit(invocation)
         event.invocation = invocation
         try:
-            event.result, event.error = await invocation.result, None
+            event.result, event.error = await ending, None
         except ServiceError as error:
             event.error = error
             return Attempt.REFUSED

@@ -2,7 +2,8 @@
 
 Each environment has a port of its own: the official client takes host:port without a path. Head and body of an
 answer are one segment; two cost 42 ms per call. Decides nothing: it reads requests and tells the environment.
-labkit's own transport does not wait for the confirmation of a result; it goes out with the next event (CONFIRM).
+labkit's own transport does not wait for the confirmation of a result; it goes out with the next event (CONFIRM), and
+what it says once more goes past the parser (wording.py).
 A streamed response is handed on as it comes, errors in its trailers; its reader may hold up the connection.
 Paths and answers: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, and for streams
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
@@ -22,6 +23,7 @@ from typing import Protocol, cast
 import httptools
 
 from labkit.emulator.streaming import Reception
+from labkit.emulator.wording import Wording
 from labkit.model import RESPONSE_PAYLOAD_BYTES
 from labkit.neighbours import is_foreign
 
@@ -76,6 +78,9 @@ class Channel(asyncio.Protocol):
         self._size = 0
         self._head_bytes = 0  # of segments that are nothing but the middle of a head, or of a body's trailers
         self._aside = True  # whether this segment is one
+        self._wording = Wording()
+        self._between = True  # requests: the parser has seen nothing of the next one
+        self._result = False  # this segment had one of our transport's
         self._kept = b""  # a confirmation that goes out with the next answer
         self._transport: asyncio.Transport | None = None
 
@@ -99,9 +104,14 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        self._aside = True
+        begins = self._between
+        if begins and self._is_as_before(data):
+            return
+        self._aside, self._result = True, False
         try:
             self._parser.feed_data(data)
+            if begins and self._result:
+                self._wording.learn(data)
         except httptools.HttpParserUpgrade:
             self.close()  # answered already; what follows is no HTTP to the parser
         except httptools.HttpParserCallbackError as error:  # ours, not the client's
@@ -113,6 +123,21 @@ class Channel(asyncio.Protocol):
         if self._head_bytes > HEAD_BYTES:
             self._hang_up("InvalidRequest", f"A head has at most {HEAD_BYTES} bytes.")
 
+    def _is_as_before(self, data: bytes) -> bool:
+        """Whether it was a result in the words of the last one, which is told then."""
+        result = self._wording.read(data)
+        if result is None or len(result.body) > RESPONSE_PAYLOAD_BYTES:
+            return False
+        verdict = self._client.on_response(result.request_id, result.body)
+        if verdict is True:
+            self._kept = ACCEPTED
+            if result.asks:
+                self._client.on_next(self)
+        else:
+            self._fields = {CONFIRM: ""}
+            self._answer(verdict)
+        return True
+
     def _hang_up(self, error_type: str, message: str, status: int = 400) -> None:
         if self._transport and not self._transport.is_closing():
             self.refuse(status, error_type, message)
@@ -121,6 +146,7 @@ class Channel(asyncio.Protocol):
     # --- the parser's callbacks
 
     def on_message_begin(self) -> None:
+        self._between = False
         self._aside, self._head_bytes = False, 0
         self._url, self._fields, self._body, self._size = b"", {}, [], 0
         self._streams, self._reception = False, None
@@ -161,7 +187,7 @@ class Channel(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._aside = False
+        self._aside, self._between = False, True
         if self._transport is None or self._transport.is_closing():
             return
         method = self._parser.get_method()
@@ -203,6 +229,7 @@ class Channel(asyncio.Protocol):
                     self._too_large(request_id.decode("latin-1"))
                     return
                 known = self._client.on_response(request_id.decode("latin-1"), body)
+                self._result = known is True and CONFIRM in self._fields
             case [request_id, b"error"]:
                 error_type = known_error_type(self._error_type)
                 known = self._client.on_error(request_id.decode("latin-1"), error_type, body)

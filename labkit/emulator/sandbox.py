@@ -128,6 +128,7 @@ class Sandbox:
         self._returncode: int | None = None  # of a runtime that ended before its company
         self._family: list[int] = []  # extensions and descendants, when somebody `_looked` last
         self._looked = -FAMILY_S
+        self._newest = -1  # process on the machine at that look; -1: nobody tells
         self._strays: set[int] = set()  # descendants outside the process group
         self._mark = f"TMPDIR={self.tmp}".encode()  # a variable that only this sandbox's processes have
         self._make_folders(package)
@@ -191,6 +192,7 @@ class Sandbox:
         self._returncode = None
         self._limit(process.pid)
         self._resident = proc.Resident(process.pid)
+        self._newest = 0 if proc.newest() >= process.pid else -1  # in some containers it is a few seconds old
         self._watch_exit(process, self._exited)
 
     def restore(self, template: Forks, variables: Mapping[str, str], *, otherwise: Callable[[], None]) -> None:
@@ -408,6 +410,10 @@ class Sandbox:
         if now - self._looked < FAMILY_S:
             return
         self._looked = now
+        if self._newest >= 0 and not self._family:
+            before, self._newest = self._newest, proc.newest()
+            if self._newest == before:
+                return
         pids = self.pids
         self._family = [pid for pid in pids if pid != runtime] + [d for pid in pids for d in proc.descendants(pid)]
         self._strays.update(pid for pid in self._family if _group_of(pid) != runtime)
@@ -416,7 +422,7 @@ class Sandbox:
         return self._resident.read_bytes() if self._resident else 0
 
     def peak_bytes(self) -> int:
-        return proc.peak_resident_bytes(self._process.pid) if self._process else 0
+        return self._resident.peak_bytes() if self._resident else 0
 
     def remove(self) -> None:
         """Deletes the folder. The process must have ended."""

@@ -39,7 +39,7 @@ class FakeLine:
 
 
 def request(method="POST", *, version="1.1", keep_alive=True, headers=()):
-    return Request(method, b"/a%20b", b"c=d", list(headers), version, keep_alive)
+    return Request(method, b"/a%20b", b"c=d", list(headers), dict(headers), version, keep_alive)
 
 
 def conversation(app, pieces=(), **about):
@@ -222,10 +222,10 @@ class FakeFront:
     def __init__(self) -> None:
         self.bodies = []
 
-    def early(self, request, fields):
+    def early(self, request):
         return self.refusal
 
-    def invoke(self, request, fields, body, reply):
+    def invoke(self, request, body, reply):
         self.bodies.append(body)
         reply.answer(OK)
 

@@ -164,6 +164,28 @@ def test_what_lies_on_disk_reads_as_if_it_were_in_memory(sizes):
     assert log.size == sum(entry.size for entry in log.entries()) <= STREAM_BYTES
 
 
+@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["more", "brought", "forgotten"])), max_size=9))
+def test_what_falls_out_before_it_was_brought_is_counted_wherever_it_lies(steps):
+    log, begun = stream(), 0
+    unknown, lost = {""}, 0  # to CloudWatch; and how many of them are gone
+    for invocations, then in steps:
+        for begun in range(begun + 1, begun + invocations + 1):  # noqa: B020 - it goes on counting
+            log.begin(f"r{begun}").trace = TRACE
+            log.write(b"x" * 60_000)
+            unknown.add(f"r{begun}")
+        kept = {entry.request_id for entry in log.entries()}
+        lost += len(unknown - kept - {""})
+        unknown &= kept
+        if then == "brought":
+            for entry in [entry for entry in log.unsent() if entry is not log.open_entry]:
+                log.mark(entry, sent=60_000, ended=True, done=True)
+                unknown.discard(entry.request_id)
+        elif then == "forgotten":
+            log.send_again()
+            unknown |= kept
+        assert log.lost == lost
+
+
 @given(st.lists(st.tuples(st.integers(0, 90), st.booleans()), max_size=8), st.booleans())
 def test_each_line_is_brought_once_wherever_it_lies(steps, forgotten):
     log, brought, number = stream(), [], 0

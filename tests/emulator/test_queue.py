@@ -66,9 +66,9 @@ class Stage:
         self.attempts.append((self.clock.now() - NOON, invocation))
         said = self.script[0] if len(self.script) == 1 else self.script.pop(0)
         if isinstance(said, Exception):
-            invocation.result.set_exception(said)
+            invocation.ending.set_exception(said)
         else:
-            invocation.result.set_result(said)
+            invocation.ending.set_result(said)
 
     def version_of(self, arn):
         if self.version is None:
@@ -157,7 +157,7 @@ def test_each_attempt_waits_for_an_answer_of_its_own():
         s = Stage(FAILURE)
         s.put()
         await s.clock.advance(180)
-        assert len({id(invocation.result) for _, invocation in s.attempts}) == 3
+        assert len({id(invocation.ending) for _, invocation in s.attempts}) == 3
         assert [invocation.arrived_at for _, invocation in s.attempts] == [NOON, NOON + 60, NOON + 180]
 
     play(scene)

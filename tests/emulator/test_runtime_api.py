@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from labkit.emulator.runtime_api import Channel, event_message, known_error_type
 from labkit.emulator.streaming import Reception, ResponseStream
+from labkit.model import RESPONSE_PAYLOAD_BYTES
 
 NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -121,6 +122,71 @@ def test_a_request_may_come_in_any_pieces(data):
     for start, end in zip([0, *cuts], [*cuts, len(message)], strict=True):
         channel.data_received(message[start:end])
     assert environment.heard == [("response", "r1", b"x" * 50), ("next",)]
+
+
+OURS = "labkit-confirm: with-next\r\n"
+FIRST, SECOND = "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "11111111-2222-4333-8444-555555555555"
+
+
+def in_our_words(request_id: str, body: bytes) -> bytes:
+    """A result as labkit's own transport posts it, with the question for the next event."""
+    head = f"POST /2018-06-01/runtime/invocation/{request_id}/response HTTP/1.1\r\nHost: x\r\n{OURS}"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body + NEXT
+
+
+class AnyRequest(FakeEnvironment):
+    """Takes the result of any request."""
+
+    def on_response(self, request_id, body):
+        self.heard.append(("response", request_id, body))
+        return True
+
+
+@given(st.lists(st.tuples(st.uuids(), st.binary(max_size=40)), max_size=6), st.data())
+def test_results_in_the_same_words_mean_the_same_however_they_come(results, data):
+    """Whole segments, which go past the parser once it has read one, and pieces, which do not."""
+    environment = AnyRequest()
+    channel = Channel(environment)
+    channel.connection_made(FakeTransport())
+    for request_id, body in results:
+        message = in_our_words(str(request_id), body)
+        cut = data.draw(st.sampled_from([0, 0, 0, 20, len(message) - len(NEXT), len(message) - 5]))
+        for piece in (message[:cut], message[cut:]):
+            channel.data_received(piece)
+    heard = [(("response", str(request_id), body), ("next",)) for request_id, body in results]
+    assert environment.heard == [one for pair in heard for one in pair]
+
+
+def test_a_confirmation_waits_for_the_event_that_was_asked_for_with_it(conversation):
+    channel, environment, transport = conversation
+    environment.on_response = lambda request_id, body: True
+    for request_id in (FIRST, SECOND):
+        channel.data_received(in_our_words(request_id, b"1"))
+        assert transport.writes == []
+        channel.write(b"event")
+        assert transport.writes.pop().partition(b"\r\n")[0] == b"HTTP/1.1 202 Accepted"
+
+
+@pytest.mark.parametrize(("verdict", "status"), [(False, 400), ("out of order", 403)])
+def test_a_result_that_is_refused_asks_for_nothing(conversation, verdict, status):
+    channel, environment, transport = conversation
+    environment.on_response = lambda request_id, body: True if request_id == FIRST else verdict
+    channel.data_received(in_our_words(FIRST, b"1"))
+    channel.write(b"event")
+    channel.data_received(in_our_words(SECOND, b"2"))
+    assert (int(transport.writes[-1].split()[1]), transport.closed) == (status, True)
+    assert environment.heard == [("next",)]
+
+
+def test_a_result_that_is_too_large_is_refused_in_the_words_of_the_last_one_too(conversation):
+    channel, environment, transport = conversation
+    environment.on_response = lambda request_id, body: True
+    environment.on_error = lambda request_id, error_type, body: environment.heard.append(error_type) or True
+    channel.data_received(in_our_words(FIRST, b"1"))
+    channel.write(b"event")
+    channel.data_received(in_our_words(SECOND, b"x" * (RESPONSE_PAYLOAD_BYTES + 1)))
+    assert environment.heard == [("next",), "Function.ResponseSizeTooLarge"]
+    assert status(transport) == 413
 
 
 def test_an_error_carries_its_type(conversation):

@@ -29,14 +29,32 @@ def test_all_requests_use_one_connection(transport, api):
         transport.next()
         transport.post_invocation_result("r", b"1", "application/json", None)
         api.posts.get(timeout=15)
-    assert (len(api.requests), api.connections) == (6, 1)
+    assert ([request.method for request in api.requests[:6]], api.connections) == (["GET", "POST"] * 3, 1)
+
+
+def test_a_result_and_the_question_for_the_next_event_are_one_segment(load):
+    connection, socket = load("transport").Connection("127.0.0.1:1", "agent/1"), Sent()
+    connection._socket = socket
+    connection.post_result("/invocation/r/response", "", b"1")
+    assert [data.count(b"HTTP/1.1") for data in socket.sent] == [2]
+    assert socket.sent[0].partition(b"\r\n\r\n1")[2].startswith(b"GET /2018-06-01/runtime/invocation/next ")
+
+
+class Sent:
+    """A socket that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.sendall = self.sent.append
 
 
 CALLS = """
 module.initialize_client("agent/1")
 event = module.next()
 module.post_invocation_result("r", b"1", "application/json", None)
+module.next()
 module.post_invocation_result("r", b"", "application/unknown", "i-1")
+module.next()
 module.post_error("r", '{"errorMessage": "\xeb", "errorType": "E"}', '{"x": "\xeb"}', None)
 module.post_error("r", '{"errorType": "E"}', "", "i-1")
 """
@@ -49,11 +67,17 @@ EVENT_HEADERS = {
 }
 
 
+def offer_events(api) -> None:
+    api.send('{"ë": 1}'.encode(), **EVENT_HEADERS)
+    api.send(b"{}")
+    api.send(b"{}")
+
+
 @pytest.fixture
 def native_event(api):
     """What the native module makes of an event. In a process of its own: it waits without letting threads run."""
     pytest.importorskip("runtime_client")
-    api.send('{"ë": 1}'.encode(), **EVENT_HEADERS)
+    offer_events(api)
     script = f"import runtime_client as module\n{CALLS}\nprint(ascii(event))"
     variables = {**os.environ, "AWS_LAMBDA_RUNTIME_API": api.address}
     done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, timeout=20, check=True)
@@ -63,12 +87,12 @@ def native_event(api):
 @pytest.mark.process
 def test_the_requests_and_the_event_are_those_of_the_native_module(native_event, transport, api):
     """Compared as bytes, but for the place of the user agent in the head, and the word that a confirmation can wait."""
-    api.send('{"ë": 1}'.encode(), **EVENT_HEADERS)
+    offer_events(api)
     known = {"module": transport}
     exec(CALLS, known)
     assert known["event"] == native_event
     assert native_event[1]["Lambda-Runtime-Deadline-Ms"] == 4102444800000
-    ours, theirs = api.requests[5:], api.requests[:5]
+    ours, theirs = api.requests[7:], api.requests[:7]
     assert [(r.method, r.path, r.body) for r in ours] == [(r.method, r.path, r.body) for r in theirs]
     waits = b"labkit-confirm: with-next"
     assert [waits in r.head for r in ours] == [r.path.endswith("/response") for r in ours]
@@ -153,12 +177,19 @@ def test_a_refused_result_says_the_status(transport, api):
         transport.next()
 
 
-def test_a_result_is_confirmed_before_the_next_one_is_posted(transport, api):
-    api.post_status = 413
+def test_a_result_that_is_not_followed_by_next_gives_up_its_connection(transport, api):
     transport.post_invocation_result("r", b"1", "application/json", None)
-    with pytest.raises(RuntimeError, match="Failed to post invocation response: 413"):
-        transport.post_invocation_result("r", b"2", "application/json", None)
-    assert [request.body for request in api.requests] == [b"1"]
+    transport.post_invocation_result("r", b"2", "application/json", None)
+    assert [api.posts.get(timeout=15).body for _ in range(2)] == [b"1", b"2"]
+    assert api.connections == 2
+
+
+def test_next_asks_again_when_the_connection_was_closed_behind_a_confirmation(transport, api):
+    api.send_raw(b"")
+    api.send(b"7")
+    transport.post_invocation_result("r", b"1", "application/json", None)
+    assert transport.next()[0] == b"7"
+    assert api.connections == 2
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
@@ -189,7 +220,7 @@ def test_after_a_refused_result_another_connection_is_made(transport, api):
     api.post_status = 413
     transport.post_invocation_result("r", b"1", "application/json", None)
     with pytest.raises(RuntimeError):
-        transport.post_error("r", "{}", "", None)
+        transport.next()
     api.post_status = 202
     transport.post_error("r", "{}", "", None)
     assert api.connections == 2
