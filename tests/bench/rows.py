@@ -21,16 +21,16 @@ HEADINGS = ("what", "median", "spread", "against", "ratio", "95 %", "target", ""
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most `most`: of the ratio; of the median, or of what it has more than its floor, in their own unit."""
+    """At most `most`: of the ratio, or of the median in its own unit."""
 
     most: float
     of: str = "ratio"
 
-    def met(self, value: float, floor: float, ratio: float) -> bool:
-        return {"ratio": ratio, "median": value, "added": value - floor}[self.of] <= self.most
+    def met(self, value: float, ratio: float) -> bool:
+        return {"ratio": ratio, "median": value}[self.of] <= self.most
 
     def words(self, unit: str) -> str:
-        return f"≤ {self.most:g} {'×' if self.of == 'ratio' else unit}{' more' if self.of == 'added' else ''}"
+        return f"≤ {self.most:g} {'×' if self.of == 'ratio' else unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def compared(
     return Row(
         key, what, unit, value, low, high, against, against_value, ratio, ratio_low, ratio_high,
         target.words(unit) if target else None,
-        target.met(value, against_value, ratio) if target else None,
+        target.met(value, ratio) if target else None,
         len(rounds),
     )  # fmt: skip
 
