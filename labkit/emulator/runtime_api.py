@@ -104,21 +104,23 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        begins = self._between
-        if begins and self._is_as_before(data):
-            return
-        self._aside, self._result = True, False
+        begins, self._result = self._between, False
         try:
+            if begins and self._is_as_before(data):
+                return
+            self._aside = True
             self._parser.feed_data(data)
-            if begins and self._result:
+            if self._result and begins:
                 self._wording.learn(data)
         except httptools.HttpParserUpgrade:
             self.close()  # answered already; what follows is no HTTP to the parser
-        except httptools.HttpParserCallbackError as error:  # ours, not the client's
-            traceback.print_exception(error, file=sys.stderr)
-            self._hang_up("InternalError", "An internal error of labkit; the emulator's log has the traceback.", 500)
         except httptools.HttpParserError as error:
-            self._hang_up("InvalidRequest", f"This is not HTTP: {error}")
+            if isinstance(error, httptools.HttpParserCallbackError):
+                self._fail(error)
+            else:
+                self._hang_up("InvalidRequest", f"This is not HTTP: {error}")
+        except Exception as error:
+            self._fail(error)
         self._head_bytes += len(data) if self._aside else 0
         if self._head_bytes > HEAD_BYTES:
             self._hang_up("InvalidRequest", f"A head has at most {HEAD_BYTES} bytes.")
@@ -137,6 +139,11 @@ class Channel(asyncio.Protocol):
             self._fields = {CONFIRM: ""}
             self._answer(verdict)
         return True
+
+    def _fail(self, error: Exception) -> None:
+        """It is ours, not the client's."""
+        traceback.print_exception(error, file=sys.stderr)
+        self._hang_up("InternalError", "An internal error of labkit; the emulator's log has the traceback.", 500)
 
     def _hang_up(self, error_type: str, message: str, status: int = 400) -> None:
         if self._transport and not self._transport.is_closing():

@@ -26,6 +26,7 @@ ROWS = {
     "growth_functions_5", "growth_environments_3", "lesson", "simulation",
 }  # fmt: skip
 IF_INSTALLED = {"warm_echo_functions", "warm_sklearn_functions"}  # functions-framework is an extra of its own
+DIFFERENCES = {"signing"}  # of a few noisy calls: it may seem to be nothing, or less
 FACTS = {"date": "today", "processor": "P", "python": "CPython", "meanwhile": "quiet"}
 RUN = Path(__file__).with_name("run.py")
 NUMBERS = ("value", "low", "high", "against_value", "ratio", "ratio_low", "ratio_high")
@@ -56,7 +57,8 @@ def test_a_quick_run_reports_every_row_with_finite_numbers(run):
     printed, found, _ = run
     assert set(found) - IF_INSTALLED == ROWS
     for row in found.values():
-        assert all(math.isfinite(row[name]) and row[name] > 0 for name in NUMBERS), row
+        assert all(math.isfinite(row[name]) for name in NUMBERS), row
+        assert row["key"] in DIFFERENCES or all(row[name] > 0 for name in NUMBERS), row
         assert row["low"] <= row["value"] <= row["high"], row
         assert row["what"] in printed
 

@@ -178,6 +178,19 @@ def test_a_result_that_is_refused_asks_for_nothing(conversation, verdict, status
     assert environment.heard == [("next",)]
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_an_error_of_ours_is_answered_as_one_and_logged(conversation, capfd, before):
+    channel, environment, transport = conversation
+    left = [True] * before
+    environment.on_response = lambda request_id, body: left.pop()
+    for _ in range(before):
+        channel.data_received(in_our_words(FIRST, b"1"))
+        channel.write(b"event")
+    channel.data_received(in_our_words(SECOND, b"2"))
+    assert (status(transport), error_type(transport), transport.closed) == (500, "InternalError", True)
+    assert "IndexError: pop from empty list" in capfd.readouterr().err
+
+
 def test_a_result_that_is_too_large_is_refused_in_the_words_of_the_last_one_too(conversation):
     channel, environment, transport = conversation
     environment.on_response = lambda request_id, body: True
