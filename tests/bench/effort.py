@@ -32,7 +32,7 @@ class Effort:
 
 
 FULL = Effort(
-    warm_rounds=12, warm_calls=500, flood_rounds=5, flood_s=2.0, cold_rounds=15, cold_sklearn_rounds=9,
+    warm_rounds=20, warm_calls=500, flood_rounds=9, flood_s=2.0, cold_rounds=15, cold_sklearn_rounds=9,
     start_rounds=11, moto_rounds=5, memory_rounds=5, invocations=100_000, functions=(1, 10, 100, 1000),
     alive=(1, 10, 50), lesson_rounds=3, simulation_rounds=7, simulated_s=2000.0, whole=True,
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """labkit's speed as ratios, measured in one run: each number beside its floor or its peer and its target.
 
-    python tests/bench/run.py                  some five minutes; leave the machine alone meanwhile
+    python tests/bench/run.py                  some twelve minutes; leave the machine alone meanwhile
     python tests/bench/run.py --only cold      the parts with this in their name
     python tests/bench/run.py --quick          says that everything works, not how fast it is
     python tests/bench/run.py --json results.json
