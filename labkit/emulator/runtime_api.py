@@ -23,14 +23,13 @@ from typing import Protocol, cast
 import httptools
 
 from labkit.emulator.streaming import Reception
-from labkit.emulator.wording import Wording
+from labkit.emulator.wording import INVOCATION, Wording
 from labkit.model import RESPONSE_PAYLOAD_BYTES
 from labkit.neighbours import is_foreign
 
 PREFIX = b"/2018-06-01/runtime/"
-NEXT = PREFIX + b"invocation/next"
+NEXT = INVOCATION + b"next"
 INIT_ERROR = PREFIX + b"init/error"
-INVOCATION = PREFIX + b"invocation/"
 RESTORE_NEXT = PREFIX + b"restore/next"
 RESTORE_ERROR = PREFIX + b"restore/error"
 EXTENSION_PATHS = (b"/2020-01-01/extension/", b"/2022-07-01/telemetry", b"/2020-08-15/logs")

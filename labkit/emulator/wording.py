@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-RESULT = b"POST /2018-06-01/runtime/invocation/"
+INVOCATION = b"/2018-06-01/runtime/invocation/"
+RESULT = b"POST " + INVOCATION
 ID_END = len(RESULT) + 36
 RESPONSE = b"/response HTTP/1.1\r\n"
 LENGTH = b"\r\ncontent-length: "
-ASKS = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n"
+ASKS = b"GET " + INVOCATION + b"next HTTP/1.1\r\n"
 BODY_HEADERS = (b"content-length:", b"transfer-encoding:")
 
 

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from labkit.emulator import sandbox as module
 from labkit.emulator.sandbox import Sandbox
 
 
@@ -88,3 +89,28 @@ def test_a_forked_process_that_is_gone_before_it_is_known_has_been_killed(restor
         template.answer(pid)
 
     assert restoring(story) == -signal.SIGKILL
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("newer", "looks"),
+    [([0, 0, 0, 0], 1), ([0, 0, 1, 1], 2), ([0, 1, 2, 3], 3), ([-1, -1, -1, -1], 3)],
+    ids=["nobody", "one", "always", "a system that tells it late"],
+)
+def test_children_are_looked_for_when_anybody_was_started_since(restoring, monkeypatch, newer, looks):
+    """`newer`: than the process itself, at its start and at each of three looks at its memory."""
+    found = []
+    monkeypatch.setattr(module, "FAMILY_S", 0.0)
+    monkeypatch.setattr(module.proc, "descendants", lambda pid: found.append(pid) or [])
+
+    def story(sandbox, template):
+        pid = sleeper()
+        known = iter(newer)
+        monkeypatch.setattr(module.proc, "newest", lambda: pid + next(known))
+        template.answer(pid)
+        for _ in range(3):
+            assert sandbox.resident_bytes() > 0
+        assert found == [pid] * looks
+        os.kill(pid, signal.SIGTERM)
+
+    assert restoring(story) == -signal.SIGTERM
